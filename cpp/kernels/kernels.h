@@ -279,6 +279,10 @@ struct Kernels {
   void (*set_threads)(int n);  // how many threads the kernels of this table use from now on
 };
 
-bool slope_from_output(UnaryOp op);  // base knowledge for ops: which value unary_grad wants
+// Which value unary_grad wants: the output where the slope is cheapest told from it, else the input.
+static constexpr bool slope_from_output(UnaryOp op) {
+  return op == UnaryOp::Sqrt || op == UnaryOp::Rsqrt || op == UnaryOp::Reciprocal || op == UnaryOp::Exp || op == UnaryOp::Exp2 ||
+         op == UnaryOp::Expm1 || op == UnaryOp::Tan || op == UnaryOp::Tanh || op == UnaryOp::Sigmoid || op == UnaryOp::Relu;
+}
 
 }  // namespace lamina
