@@ -63,7 +63,7 @@ LAMINA_INLINE __m256i first4(int n) {
 }
 
 // ---- float
-// -------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
 LAMINA_INLINE F32 load_n(const float* p, int n) { return {_mm256_maskload_ps(p, first8(n))}; }
@@ -114,7 +114,7 @@ LAMINA_INLINE float reduce_min(F32 a) {
 }
 
 // ---- double
-// ------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F64 load(const double* p) { return {_mm256_loadu_pd(p)}; }
 LAMINA_INLINE F64 load_n(const double* p, int n) { return {_mm256_maskload_pd(p, first4(n))}; }
@@ -172,7 +172,7 @@ LAMINA_INLINE F32 narrow(F64 low, F64 high) {
 }
 
 // ---- integers
-// ----------------------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------------
 
 LAMINA_INLINE I32 load(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
 LAMINA_INLINE I32 load_n(const int32_t* p, int n) { return {_mm256_maskload_epi32(p, first8(n))}; }
@@ -246,7 +246,7 @@ LAMINA_INLINE I64 sar(I64 a) {
 }
 
 // ---- halves
-// ------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 LAMINA_INLINE __m128i load8(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 LAMINA_INLINE void store8(void* p, __m128i a) { _mm_storeu_si128(static_cast<__m128i*>(p), a); }

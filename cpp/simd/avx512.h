@@ -60,7 +60,7 @@ LAMINA_INLINE __mmask16 first16(int n) { return __mmask16((1u << n) - 1); }
 LAMINA_INLINE __mmask8 first8(int n) { return __mmask8((1u << n) - 1); }
 
 // ---- float
-// -------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
 LAMINA_INLINE F32 load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(first16(n), p)}; }
@@ -99,7 +99,7 @@ LAMINA_INLINE I32 bits(F32 a) { return {_mm512_castps_si512(a.v)}; }
 LAMINA_INLINE I32 to_int(F32 a) { return {_mm512_cvttps_epi32(a.v)}; }
 
 // ---- double
-// ------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F64 load(const double* p) { return {_mm512_loadu_pd(p)}; }
 LAMINA_INLINE F64 load_n(const double* p, int n) { return {_mm512_maskz_loadu_pd(first8(n), p)}; }
@@ -143,7 +143,7 @@ LAMINA_INLINE F32 narrow(F64 low, F64 high) {
 }
 
 // ---- integers
-// ----------------------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------------
 
 LAMINA_INLINE I32 load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
 LAMINA_INLINE I32 load_n(const int32_t* p, int n) { return {_mm512_maskz_loadu_epi32(first16(n), p)}; }
@@ -203,7 +203,7 @@ LAMINA_INLINE I64 sar(I64 a) {
 }
 
 // ---- halves
-// ------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 template <class V>
 LAMINA_INLINE F32 load_half(const Half* p) {

@@ -59,7 +59,7 @@ LAMINA_INLINE To same_bits(From x) {
 }
 
 // ---- float
-// -------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F32 load(const float* p) { return {*p}; }
 LAMINA_INLINE F32 load_n(const float* p, int n) { return {n > 0 ? *p : 0.0f}; }
@@ -106,7 +106,7 @@ LAMINA_INLINE I32 to_int(F32 a) {
 }
 
 // ---- double
-// ------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F64 load(const double* p) { return {*p}; }
 LAMINA_INLINE F64 load_n(const double* p, int n) { return {n > 0 ? *p : 0.0}; }
@@ -144,7 +144,7 @@ LAMINA_INLINE F64 widen_high(F32) { return {0.0}; }
 LAMINA_INLINE F32 narrow(F64 low, F64) { return {static_cast<float>(low.v)}; }
 
 // ---- integers
-// ----------------------------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------------------
 
 LAMINA_INLINE I32 load(const int32_t* p) { return {*p}; }
 LAMINA_INLINE I32 load_n(const int32_t* p, int n) { return {n > 0 ? *p : 0}; }
@@ -208,7 +208,7 @@ LAMINA_INLINE I64 sar(I64 a) {
 }
 
 // ---- halves
-// ------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 // float16 is 1 sign, 5 exponent (bias 15), 10 fraction bits. Moving exponent and fraction to where float has
 // them leaves the number 2^112 too small, which one product repairs, subnormal numbers included; inf and NaN
