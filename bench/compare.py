@@ -196,26 +196,14 @@ def cpu_name() -> str:
     return names[0] if names else platform.machine()
 
 
-# Runs in a fresh interpreter: milliseconds and megabytes that the import adds to a process that has NumPy.
-IMPORT_PROBE = """
-import numpy, resource, sys, time
-def megabytes():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
-memory, start = megabytes(), time.perf_counter()
-__import__(sys.argv[1])
-print((time.perf_counter() - start) * 1e3, megabytes() - memory)
-"""
-
-
 def print_import_cost(options: argparse.Namespace) -> None:
     found = {name: importlib.util.find_spec(name) for name in ("lamina", "torch")}
     names = [name for name in found if found[name] and not (name == "torch" and options.no_torch)]
     costs: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for _ in range(options.rounds):
         for name in names:
-            command = [sys.executable, "-c", IMPORT_PROBE, name]
-            milliseconds, megabytes = subprocess.check_output(command, text=True, cwd=HERE).split()
+            command = [sys.executable, HERE / "import_cost.py", name]
+            milliseconds, megabytes = subprocess.check_output(command, text=True).split()
             costs[name].append((float(milliseconds), float(megabytes)))
     for name in names:
         milliseconds, megabytes = (min(column) for column in zip(*costs[name], strict=True))
