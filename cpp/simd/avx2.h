@@ -5,6 +5,8 @@
 
 namespace lamina::LAMINA_ISA {
 
+constexpr int kRegisters = 16;
+
 struct M32 {
   __m256 v;  // all bits of a lane set, or none
 };
@@ -38,6 +40,9 @@ struct F64 {
   __m256d v;
 };
 
+template <class V>
+constexpr int kBlockColumns = 16 / int(sizeof(typename V::Element));
+
 LAMINA_INLINE M32 operator&(M32 a, M32 b) { return {_mm256_and_ps(a.v, b.v)}; }
 LAMINA_INLINE M32 operator|(M32 a, M32 b) { return {_mm256_or_ps(a.v, b.v)}; }
 LAMINA_INLINE M32 operator^(M32 a, M32 b) { return {_mm256_xor_ps(a.v, b.v)}; }
@@ -62,8 +67,7 @@ LAMINA_INLINE __m256i first4(int n) {
   return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
 }
 
-// ---- float
-// -------------------------------------------------------------------------------------------------
+// ---- float -------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
 LAMINA_INLINE F32 load_n(const float* p, int n) { return {_mm256_maskload_ps(p, first8(n))}; }
@@ -113,8 +117,7 @@ LAMINA_INLINE float reduce_min(F32 a) {
   return _mm_cvtss_f32(_mm_min_ss(s, _mm_movehdup_ps(s)));
 }
 
-// ---- double
-// ------------------------------------------------------------------------------------------------
+// ---- double ------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F64 load(const double* p) { return {_mm256_loadu_pd(p)}; }
 LAMINA_INLINE F64 load_n(const double* p, int n) { return {_mm256_maskload_pd(p, first4(n))}; }
@@ -171,8 +174,33 @@ LAMINA_INLINE F32 narrow(F64 low, F64 high) {
   return {_mm256_set_m128(_mm256_cvtpd_ps(high.v), _mm256_cvtpd_ps(low.v))};
 }
 
-// ---- integers
-// ----------------------------------------------------------------------------------------------
+// ---- turning rows into columns -----------------------------------------------------------------------
+
+LAMINA_INLINE __m256 two_rows(const float* const* rows, int64_t at) {
+  return _mm256_set_m128(_mm_loadu_ps(rows[4] + at), _mm_loadu_ps(rows[0] + at));
+}
+LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
+  const __m256 r0 = two_rows(rows, at), r1 = two_rows(rows + 1, at);
+  const __m256 r2 = two_rows(rows + 2, at), r3 = two_rows(rows + 3, at);
+  const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1));
+  const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+  const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3));
+  const __m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
+  columns[0] = {_mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23))};
+  columns[1] = {_mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23))};
+  columns[2] = {_mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23))};
+  columns[3] = {_mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23))};
+}
+LAMINA_INLINE __m256d two_rows(const double* const* rows, int64_t at) {
+  return _mm256_set_m128d(_mm_loadu_pd(rows[2] + at), _mm_loadu_pd(rows[0] + at));
+}
+LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* columns) {
+  const __m256d r0 = two_rows(rows, at), r1 = two_rows(rows + 1, at);
+  columns[0] = {_mm256_unpacklo_pd(r0, r1)};
+  columns[1] = {_mm256_unpackhi_pd(r0, r1)};
+}
+
+// ---- integers ----------------------------------------------------------------------------------------
 
 LAMINA_INLINE I32 load(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
 LAMINA_INLINE I32 load_n(const int32_t* p, int n) { return {_mm256_maskload_epi32(p, first8(n))}; }
@@ -245,8 +273,7 @@ LAMINA_INLINE I64 sar(I64 a) {
   return {_mm256_sub_epi64(shifted, _mm256_srli_epi64(top, k))};
 }
 
-// ---- halves
-// ------------------------------------------------------------------------------------------------
+// ---- halves ------------------------------------------------------------------------------------------
 
 LAMINA_INLINE __m128i load8(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 LAMINA_INLINE void store8(void* p, __m128i a) { _mm_storeu_si128(static_cast<__m128i*>(p), a); }

@@ -10,6 +10,8 @@
 
 namespace lamina::LAMINA_ISA {
 
+constexpr int kRegisters = 32;
+
 struct M32 {
   __mmask16 k;
 };
@@ -43,6 +45,9 @@ struct F64 {
   __m512d v;
 };
 
+template <class V>
+constexpr int kBlockColumns = 16 / int(sizeof(typename V::Element));
+
 LAMINA_INLINE M32 operator&(M32 a, M32 b) { return {__mmask16(a.k & b.k)}; }
 LAMINA_INLINE M32 operator|(M32 a, M32 b) { return {__mmask16(a.k | b.k)}; }
 LAMINA_INLINE M32 operator^(M32 a, M32 b) { return {__mmask16(a.k ^ b.k)}; }
@@ -59,8 +64,7 @@ LAMINA_INLINE bool all(M64 a) { return a.k == 0xff; }
 LAMINA_INLINE __mmask16 first16(int n) { return __mmask16((1u << n) - 1); }
 LAMINA_INLINE __mmask8 first8(int n) { return __mmask8((1u << n) - 1); }
 
-// ---- float
-// -------------------------------------------------------------------------------------------------
+// ---- float -------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
 LAMINA_INLINE F32 load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(first16(n), p)}; }
@@ -98,8 +102,7 @@ LAMINA_INLINE float reduce_min(F32 a) { return _mm512_reduce_min_ps(a.v); }
 LAMINA_INLINE I32 bits(F32 a) { return {_mm512_castps_si512(a.v)}; }
 LAMINA_INLINE I32 to_int(F32 a) { return {_mm512_cvttps_epi32(a.v)}; }
 
-// ---- double
-// ------------------------------------------------------------------------------------------------
+// ---- double ------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F64 load(const double* p) { return {_mm512_loadu_pd(p)}; }
 LAMINA_INLINE F64 load_n(const double* p, int n) { return {_mm512_maskz_loadu_pd(first8(n), p)}; }
@@ -142,8 +145,39 @@ LAMINA_INLINE F32 narrow(F64 low, F64 high) {
   return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.v)), _mm512_cvtpd_ps(high.v), 1)};
 }
 
-// ---- integers
-// ----------------------------------------------------------------------------------------------
+// ---- turning rows into columns -----------------------------------------------------------------------
+
+LAMINA_INLINE __m512 four_rows(const float* const* rows, int64_t at) {
+  __m512 r = _mm512_castps128_ps512(_mm_loadu_ps(rows[0] + at));
+  r = _mm512_insertf32x4(r, _mm_loadu_ps(rows[4] + at), 1);
+  r = _mm512_insertf32x4(r, _mm_loadu_ps(rows[8] + at), 2);
+  return _mm512_insertf32x4(r, _mm_loadu_ps(rows[12] + at), 3);
+}
+LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
+  const __m512 r0 = four_rows(rows, at), r1 = four_rows(rows + 1, at);
+  const __m512 r2 = four_rows(rows + 2, at), r3 = four_rows(rows + 3, at);
+  const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
+  const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
+  const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
+  const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(r2, r3));
+  columns[0] = {_mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23))};
+  columns[1] = {_mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23))};
+  columns[2] = {_mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23))};
+  columns[3] = {_mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23))};
+}
+LAMINA_INLINE __m512d four_rows(const double* const* rows, int64_t at) {
+  __m512d r = _mm512_castpd128_pd512(_mm_loadu_pd(rows[0] + at));
+  r = _mm512_insertf64x2(r, _mm_loadu_pd(rows[2] + at), 1);
+  r = _mm512_insertf64x2(r, _mm_loadu_pd(rows[4] + at), 2);
+  return _mm512_insertf64x2(r, _mm_loadu_pd(rows[6] + at), 3);
+}
+LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* columns) {
+  const __m512d r0 = four_rows(rows, at), r1 = four_rows(rows + 1, at);
+  columns[0] = {_mm512_unpacklo_pd(r0, r1)};
+  columns[1] = {_mm512_unpackhi_pd(r0, r1)};
+}
+
+// ---- integers ----------------------------------------------------------------------------------------
 
 LAMINA_INLINE I32 load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
 LAMINA_INLINE I32 load_n(const int32_t* p, int n) { return {_mm512_maskz_loadu_epi32(first16(n), p)}; }
@@ -202,8 +236,7 @@ LAMINA_INLINE I64 sar(I64 a) {
   return {_mm512_srai_epi64(a.v, k)};
 }
 
-// ---- halves
-// ------------------------------------------------------------------------------------------------
+// ---- halves ------------------------------------------------------------------------------------------
 
 template <class V>
 LAMINA_INLINE F32 load_half(const Half* p) {

@@ -5,6 +5,8 @@
 
 namespace lamina::LAMINA_ISA {
 
+constexpr int kRegisters = 32;
+
 struct M32 {
   uint32x4_t v;  // all bits of a lane set, or none
 };
@@ -38,6 +40,9 @@ struct F64 {
   float64x2_t v;
 };
 
+template <class V>
+constexpr int kBlockColumns = V::width;
+
 LAMINA_INLINE M32 operator&(M32 a, M32 b) { return {vandq_u32(a.v, b.v)}; }
 LAMINA_INLINE M32 operator|(M32 a, M32 b) { return {vorrq_u32(a.v, b.v)}; }
 LAMINA_INLINE M32 operator^(M32 a, M32 b) { return {veorq_u32(a.v, b.v)}; }
@@ -51,8 +56,7 @@ LAMINA_INLINE M64 operator~(M64 a) { return {veorq_u64(a.v, vdupq_n_u64(~uint64_
 LAMINA_INLINE bool any(M64 a) { return vmaxvq_u32(vreinterpretq_u32_u64(a.v)) != 0; }
 LAMINA_INLINE bool all(M64 a) { return vminvq_u32(vreinterpretq_u32_u64(a.v)) != 0; }
 
-// ---- float
-// -------------------------------------------------------------------------------------------------
+// ---- float -------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F32 load(const float* p) { return {vld1q_f32(p)}; }
 LAMINA_INLINE void store(float* p, F32 a) { vst1q_f32(p, a.v); }
@@ -83,8 +87,7 @@ LAMINA_INLINE float reduce_min(F32 a) { return vminvq_f32(a.v); }
 LAMINA_INLINE I32 bits(F32 a) { return {vreinterpretq_s32_f32(a.v)}; }
 LAMINA_INLINE I32 to_int(F32 a) { return {vcvtq_s32_f32(a.v)}; }
 
-// ---- double
-// ------------------------------------------------------------------------------------------------
+// ---- double ------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F64 load(const double* p) { return {vld1q_f64(p)}; }
 LAMINA_INLINE void store(double* p, F64 a) { vst1q_f64(p, a.v); }
@@ -117,8 +120,27 @@ LAMINA_INLINE F64 widen_low(F32 a) { return {vcvt_f64_f32(vget_low_f32(a.v))}; }
 LAMINA_INLINE F64 widen_high(F32 a) { return {vcvt_high_f64_f32(a.v)}; }
 LAMINA_INLINE F32 narrow(F64 low, F64 high) { return {vcvt_high_f32_f64(vcvt_f32_f64(low.v), high.v)}; }
 
-// ---- integers
-// ----------------------------------------------------------------------------------------------
+// ---- turning rows into columns -----------------------------------------------------------------------
+
+LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
+  const float32x4_t r0 = vld1q_f32(rows[0] + at), r1 = vld1q_f32(rows[1] + at);
+  const float32x4_t r2 = vld1q_f32(rows[2] + at), r3 = vld1q_f32(rows[3] + at);
+  const float64x2_t even01 = vreinterpretq_f64_f32(vtrn1q_f32(r0, r1));
+  const float64x2_t odd01 = vreinterpretq_f64_f32(vtrn2q_f32(r0, r1));
+  const float64x2_t even23 = vreinterpretq_f64_f32(vtrn1q_f32(r2, r3));
+  const float64x2_t odd23 = vreinterpretq_f64_f32(vtrn2q_f32(r2, r3));
+  columns[0] = {vreinterpretq_f32_f64(vtrn1q_f64(even01, even23))};
+  columns[1] = {vreinterpretq_f32_f64(vtrn1q_f64(odd01, odd23))};
+  columns[2] = {vreinterpretq_f32_f64(vtrn2q_f64(even01, even23))};
+  columns[3] = {vreinterpretq_f32_f64(vtrn2q_f64(odd01, odd23))};
+}
+LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* columns) {
+  const float64x2_t r0 = vld1q_f64(rows[0] + at), r1 = vld1q_f64(rows[1] + at);
+  columns[0] = {vtrn1q_f64(r0, r1)};
+  columns[1] = {vtrn2q_f64(r0, r1)};
+}
+
+// ---- integers ----------------------------------------------------------------------------------------
 
 LAMINA_INLINE I32 load(const int32_t* p) { return {vld1q_s32(p)}; }
 LAMINA_INLINE void store(int32_t* p, I32 a) { vst1q_s32(p, a.v); }
@@ -195,8 +217,7 @@ LAMINA_INLINE void store_n(double* p, F64 a, int n) { store_first(p, a, n); }
 LAMINA_INLINE void store_n(int32_t* p, I32 a, int n) { store_first(p, a, n); }
 LAMINA_INLINE void store_n(int64_t* p, I64 a, int n) { store_first(p, a, n); }
 
-// ---- halves
-// ------------------------------------------------------------------------------------------------
+// ---- halves ------------------------------------------------------------------------------------------
 
 LAMINA_INLINE uint16x4_t load4_n(const uint16_t* p, int n) {
   uint16_t lanes[4] = {};

@@ -4,6 +4,8 @@
 
 namespace lamina::LAMINA_ISA {
 
+constexpr int kRegisters = 16;
+
 struct M32 {
   bool k;
 };
@@ -37,6 +39,9 @@ struct F64 {
   double v;
 };
 
+template <class V>
+constexpr int kBlockColumns = 1;
+
 LAMINA_INLINE M32 operator&(M32 a, M32 b) { return {bool(a.k & b.k)}; }
 LAMINA_INLINE M32 operator|(M32 a, M32 b) { return {bool(a.k | b.k)}; }
 LAMINA_INLINE M32 operator^(M32 a, M32 b) { return {bool(a.k ^ b.k)}; }
@@ -58,8 +63,7 @@ LAMINA_INLINE To same_bits(From x) {
   return y;
 }
 
-// ---- float
-// -------------------------------------------------------------------------------------------------
+// ---- float -------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F32 load(const float* p) { return {*p}; }
 LAMINA_INLINE F32 load_n(const float* p, int n) { return {n > 0 ? *p : 0.0f}; }
@@ -105,8 +109,7 @@ LAMINA_INLINE I32 to_int(F32 a) {
   return {a.v >= -0x1p31f && a.v < 0x1p31f ? static_cast<int32_t>(a.v) : INT32_MIN};
 }
 
-// ---- double
-// ------------------------------------------------------------------------------------------------
+// ---- double ------------------------------------------------------------------------------------------
 
 LAMINA_INLINE F64 load(const double* p) { return {*p}; }
 LAMINA_INLINE F64 load_n(const double* p, int n) { return {n > 0 ? *p : 0.0}; }
@@ -143,8 +146,16 @@ LAMINA_INLINE F64 widen_low(F32 a) { return {a.v}; }
 LAMINA_INLINE F64 widen_high(F32) { return {0.0}; }
 LAMINA_INLINE F32 narrow(F64 low, F64) { return {static_cast<float>(low.v)}; }
 
-// ---- integers
-// ----------------------------------------------------------------------------------------------
+// ---- turning rows into columns -----------------------------------------------------------------------
+
+LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
+  columns[0] = {rows[0][at]};
+}
+LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* columns) {
+  columns[0] = {rows[0][at]};
+}
+
+// ---- integers ----------------------------------------------------------------------------------------
 
 LAMINA_INLINE I32 load(const int32_t* p) { return {*p}; }
 LAMINA_INLINE I32 load_n(const int32_t* p, int n) { return {n > 0 ? *p : 0}; }
@@ -207,8 +218,7 @@ LAMINA_INLINE I64 sar(I64 a) {
   return {a.v >> k};
 }
 
-// ---- halves
-// ------------------------------------------------------------------------------------------------
+// ---- halves ------------------------------------------------------------------------------------------
 
 // float16 is 1 sign, 5 exponent (bias 15), 10 fraction bits. Moving exponent and fraction to where float has
 // them leaves the number 2^112 too small, which one product repairs, subnormal numbers included; inf and NaN
