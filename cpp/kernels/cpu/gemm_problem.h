@@ -1,0 +1,87 @@
+// One matrix product of one float type, as the kernels see it, and the end of a product: bias and activation on c.
+#pragma once
+
+#include "kernels/cpu/gemm_tile.h"
+
+namespace lamina::LAMINA_ISA {
+
+// c = act(alpha * a @ b + beta * c + bias), stored as S and computed as Compute<S>.
+template <class S>
+struct Product {
+  int64_t m, n, k;
+  const S* a;  // (m, k)
+  int64_t a_row, a_k, a_batch;
+  const S* b;  // (k, n)
+  int64_t b_k, b_column, b_batch;
+  S* c;  // (m, n)
+  int64_t c_row, c_column, c_batch;
+  Compute<S> alpha, beta;
+  const S* column_bias;  // or null
+  const S* row_bias;     // or null
+  Epilogue epilogue;
+
+  Product transposed() const {
+    return {n, m,        k,     b,           b_column, b_k,      b_batch, a, a_k, a_row, a_batch, c,
+            c_column, c_row, c_batch, alpha,    beta,     row_bias, column_bias, epilogue};
+  }
+  Product at(int64_t batch) const {
+    Product p = *this;
+    p.a += batch * a_batch;
+    p.b += batch * b_batch;
+    p.c += batch * c_batch;
+    return p;
+  }
+  // The part of it that begins at this row, column and place along k.
+  Product from(int64_t row, int64_t column, int64_t place) const {
+    Product p = *this;
+    p.a += row * a_row + place * a_k;
+    p.b += place * b_k + column * b_column;
+    p.c += row * c_row + column * c_column;
+    if (p.column_bias) p.column_bias += column;
+    if (p.row_bias) p.row_bias += row;
+    return p;
+  }
+};
+
+template <class S>
+static Product<S> product_of(const Gemm& g) {
+  const S* bias = static_cast<const S*>(g.bias);
+  const MatrixStride &a = g.a_stride, &b = g.b_stride, &c = g.c_stride;
+  Product<S> p = {g.m, g.n, g.k,
+                  static_cast<const S*>(g.a), a.row, a.col, a.batch,
+                  static_cast<const S*>(g.b), b.row, b.col, b.batch,
+                  static_cast<S*>(g.c), c.row, c.col, c.batch,
+                  static_cast<Compute<S>>(g.alpha), static_cast<Compute<S>>(g.beta),
+                  g.bias_per_row ? nullptr : bias, g.bias_per_row ? bias : nullptr, g.epilogue};
+  // Strides along a side of one element say nothing; as 1 they do not stand in the way of a fast path.
+  if (p.k <= 1) p.a_k = p.b_k = 1;
+  if (p.m == 1) p.a_row = p.c_row = 1;
+  if (p.n == 1) p.b_column = p.c_column = 1;
+  // The tile is dense along n: turn the product where c is dense along m, or where only m is long.
+  const bool turn = p.m > 1 && (p.n == 1 || (p.c_column != 1 && p.c_row == 1));
+  return turn ? p.transposed() : p;
+}
+
+// A part of c, to and from the numbers it is computed in.
+template <class S>
+static void read_part(const S* c, int64_t c_row, int64_t c_column, int64_t rows, int64_t columns, Compute<S>* to,
+                      int64_t to_row) {
+  for (int64_t i = 0; i < rows; i++) {
+    for (int64_t j = 0; j < columns; j++) to[i * to_row + j] = value_of(c[i * c_row + j * c_column]);
+  }
+}
+template <class S>
+static void write_part(const Compute<S>* from, int64_t from_row, int64_t rows, int64_t columns, S* c, int64_t c_row,
+                       int64_t c_column) {
+  for (int64_t i = 0; i < rows; i++) {
+    for (int64_t j = 0; j < columns; j++) c[i * c_row + j * c_column] = element_of<S>(from[i * from_row + j]);
+  }
+}
+
+// The activations that are not done in the tile's registers, over rows that have just been computed.
+template <class T>
+static void activate(Epilogue epilogue, T* c, int64_t c_row, int64_t rows, int64_t columns) {
+  (void)epilogue, (void)c, (void)c_row, (void)rows, (void)columns;
+}
+
+}  // namespace lamina::LAMINA_ISA

@@ -1,0 +1,114 @@
+// The tile of the matrix product: rows x vectors accumulators that stay in registers while k runs, written once for every
+// ISA and both float types. gemm and conv choose blocks and hand tiles over; nothing here knows threads or memory.
+#pragma once
+
+#include "kernels/cpu/element.h"
+
+namespace lamina::LAMINA_ISA {
+
+// Two vectors of b, one broadcast value of a and one spare register: the other registers hold the tile.
+template <class T>
+struct TileSize {
+  static constexpr int vectors = 2;
+  static constexpr int rows = (kRegisters - vectors - 2) / vectors;
+  static constexpr int columns = vectors * Vec<T>::width;
+};
+
+// c = alpha * a @ b + beta * c + bias, then relu. a is read value by value, so any strides do; a row of b is read as
+// vectors and must be dense and readable over full vectors (pack_b pads it).
+template <class T>
+struct Tile {
+  int64_t k;
+  const T* a;
+  int64_t a_row, a_k;
+  const T* b;
+  int64_t b_k;
+  const int64_t* b_offset;  // if indexed: where each row of b starts, in place of b_k
+  T* c;
+  int64_t c_row;
+  int last;  // columns in the last vector, 1 .. width
+  T alpha, beta;
+  const T* column_bias;  // or null
+  const T* row_bias;     // or null
+  bool relu;
+};
+
+template <class T>
+using TileFunction = void (*)(const Tile<T>&);
+
+// One vector of the finished tile; n columns of it are real.
+template <class T>
+LAMINA_INLINE void finish(const Tile<T>& t, Vec<T> sum, int row, int column, int n) {
+  using V = Vec<T>;
+  T* c = t.c + row * t.c_row + column;
+  sum = sum * set<V>(t.alpha);
+  if (t.beta != T(0)) sum = fma(set<V>(t.beta), load_n<V>(c, n), sum);
+  if (t.column_bias) sum += load_n<V>(t.column_bias + column, n);
+  if (t.row_bias) sum += set<V>(t.row_bias[row]);
+  if (t.relu) sum = max(zero<V>(), sum);
+  if (n == V::width) {
+    store(c, sum);
+  } else {
+    store_n(c, sum, n);
+  }
+}
+
+template <class T, int rows, int vectors, bool indexed>
+static void multiply_tile(const Tile<T>& t) {
+  using V = Vec<T>;
+  V sum[rows][vectors];
+  for (int i = 0; i < rows; i++) {
+    for (int v = 0; v < vectors; v++) sum[i][v] = zero<V>();
+  }
+  // A pointer for each three rows: the other two are reached by an index register, so none is spilled.
+  constexpr int groups = (rows + 2) / 3;
+  const int64_t a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
+  const T* a[groups];
+  for (int g = 0; g < groups; g++) a[g] = t.a + 3 * g * a_row;
+  const T* b = t.b;
+  const int64_t k = t.k;
+  for (int64_t p = 0; p < k; p++) {
+    const T* b_row = indexed ? b + t.b_offset[p] : b;
+    V b_vector[vectors];
+    for (int v = 0; v < vectors; v++) b_vector[v] = load<V>(b_row + v * V::width);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+      const V a_value = set<V>(a[i / 3][(i % 3) * a_row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; v++) sum[i][v] = fma(a_value, b_vector[v], sum[i][v]);
+    }
+    for (int g = 0; g < groups; g++) a[g] += a_k;
+    if (!indexed) b += b_k;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+      finish(t, sum[i][v], i, v * V::width, v == vectors - 1 ? t.last : V::width);
+    }
+  }
+}
+
+template <class T, bool indexed, int most = TileSize<T>::rows>
+TileFunction<T> tile_function(int rows, int vectors) {
+  static_assert(TileSize<T>::vectors == 2);
+  if (rows == most) {
+    return vectors == 2 ? multiply_tile<T, most, 2, indexed> : multiply_tile<T, most, 1, indexed>;
+  }
+  if constexpr (most > 1) return tile_function<T, indexed, most - 1>(rows, vectors);
+  return nullptr;
+}
+
+// n rows cut into the fewest tiles, of heights that differ by at most one: no thin tile is left at the end.
+struct Cut {
+  int64_t count, height, taller;  // the first `taller` tiles have height + 1 rows
+
+  int64_t start(int64_t i) const { return i * height + min_of(i, taller); }
+  int rows(int64_t i) const { return static_cast<int>(height + (i < taller)); }
+};
+LAMINA_INLINE Cut cut_of(int64_t n, int64_t most) {
+  const int64_t count = max_of(1, chunks_of(n, most));
+  return {count, n / count, n % count};
+}
+
+}  // namespace lamina::LAMINA_ISA
