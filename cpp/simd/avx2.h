@@ -174,7 +174,7 @@ LAMINA_INLINE F32 narrow(F64 low, F64 high) {
   return {_mm256_set_m128(_mm256_cvtpd_ps(high.v), _mm256_cvtpd_ps(low.v))};
 }
 
-// ---- turning rows into columns -----------------------------------------------------------------------
+// ---- moving lanes ------------------------------------------------------------------------------------
 
 LAMINA_INLINE __m256 two_rows(const float* const* rows, int64_t at) {
   return _mm256_set_m128(_mm_loadu_ps(rows[4] + at), _mm_loadu_ps(rows[0] + at));
@@ -198,6 +198,15 @@ LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* colu
   const __m256d r0 = two_rows(rows, at), r1 = two_rows(rows + 1, at);
   columns[0] = {_mm256_unpacklo_pd(r0, r1)};
   columns[1] = {_mm256_unpackhi_pd(r0, r1)};
+}
+
+// Lanes 0, 2, 4 ... of a and then of b.
+LAMINA_INLINE F32 even_lanes(F32 a, F32 b) {
+  const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0x88));
+  return {_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8))};
+}
+LAMINA_INLINE F64 even_lanes(F64 a, F64 b) {
+  return {_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8)};
 }
 
 // ---- integers ----------------------------------------------------------------------------------------

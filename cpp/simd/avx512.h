@@ -92,6 +92,7 @@ LAMINA_INLINE F32 trunc(F32 a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO
 LAMINA_INLINE F32 round(F32 a) {
   return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
+LAMINA_INLINE F32 ldexp(F32 a, F32 n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 LAMINA_INLINE M32 operator==(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 LAMINA_INLINE M32 operator<(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
 LAMINA_INLINE M32 operator<=(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
@@ -129,6 +130,7 @@ LAMINA_INLINE F64 trunc(F64 a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO
 LAMINA_INLINE F64 round(F64 a) {
   return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
+LAMINA_INLINE F64 ldexp(F64 a, F64 n) { return {_mm512_scalef_pd(a.v, n.v)}; }
 LAMINA_INLINE M64 operator==(F64 a, F64 b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 LAMINA_INLINE M64 operator<(F64 a, F64 b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_LT_OQ)}; }
 LAMINA_INLINE M64 operator<=(F64 a, F64 b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ)}; }
@@ -145,7 +147,7 @@ LAMINA_INLINE F32 narrow(F64 low, F64 high) {
   return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.v)), _mm512_cvtpd_ps(high.v), 1)};
 }
 
-// ---- turning rows into columns -----------------------------------------------------------------------
+// ---- moving lanes ------------------------------------------------------------------------------------
 
 LAMINA_INLINE __m512 four_rows(const float* const* rows, int64_t at) {
   __m512 r = _mm512_castps128_ps512(_mm_loadu_ps(rows[0] + at));
@@ -175,6 +177,15 @@ LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* colu
   const __m512d r0 = four_rows(rows, at), r1 = four_rows(rows + 1, at);
   columns[0] = {_mm512_unpacklo_pd(r0, r1)};
   columns[1] = {_mm512_unpackhi_pd(r0, r1)};
+}
+
+// Lanes 0, 2, 4 ... of a and then of b.
+LAMINA_INLINE F32 even_lanes(F32 a, F32 b) {
+  const __m512i at = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return {_mm512_permutex2var_ps(a.v, at, b.v)};
+}
+LAMINA_INLINE F64 even_lanes(F64 a, F64 b) {
+  return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b.v)};
 }
 
 // ---- integers ----------------------------------------------------------------------------------------

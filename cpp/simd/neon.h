@@ -120,7 +120,7 @@ LAMINA_INLINE F64 widen_low(F32 a) { return {vcvt_f64_f32(vget_low_f32(a.v))}; }
 LAMINA_INLINE F64 widen_high(F32 a) { return {vcvt_high_f64_f32(a.v)}; }
 LAMINA_INLINE F32 narrow(F64 low, F64 high) { return {vcvt_high_f32_f64(vcvt_f32_f64(low.v), high.v)}; }
 
-// ---- turning rows into columns -----------------------------------------------------------------------
+// ---- moving lanes ------------------------------------------------------------------------------------
 
 LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
   const float32x4_t r0 = vld1q_f32(rows[0] + at), r1 = vld1q_f32(rows[1] + at);
@@ -139,6 +139,10 @@ LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* colu
   columns[0] = {vtrn1q_f64(r0, r1)};
   columns[1] = {vtrn2q_f64(r0, r1)};
 }
+
+// Lanes 0, 2, 4 ... of a and then of b.
+LAMINA_INLINE F32 even_lanes(F32 a, F32 b) { return {vuzp1q_f32(a.v, b.v)}; }
+LAMINA_INLINE F64 even_lanes(F64 a, F64 b) { return {vuzp1q_f64(a.v, b.v)}; }
 
 // ---- integers ----------------------------------------------------------------------------------------
 

@@ -146,7 +146,7 @@ LAMINA_INLINE F64 widen_low(F32 a) { return {a.v}; }
 LAMINA_INLINE F64 widen_high(F32) { return {0.0}; }
 LAMINA_INLINE F32 narrow(F64 low, F64) { return {static_cast<float>(low.v)}; }
 
-// ---- turning rows into columns -----------------------------------------------------------------------
+// ---- moving lanes ------------------------------------------------------------------------------------
 
 LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
   columns[0] = {rows[0][at]};
@@ -154,6 +154,10 @@ LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* colum
 LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* columns) {
   columns[0] = {rows[0][at]};
 }
+
+// Lanes 0, 2, 4 ... of a and then of b.
+LAMINA_INLINE F32 even_lanes(F32 a, F32) { return a; }
+LAMINA_INLINE F64 even_lanes(F64 a, F64) { return a; }
 
 // ---- integers ----------------------------------------------------------------------------------------
 
