@@ -1,0 +1,109 @@
+// Rewriting a tensor or a view in place with its history.
+#include "ops/inplace.h"
+
+namespace lamina {
+
+static thread_local const Tensor* target_ = nullptr;
+
+IntoTarget::IntoTarget(const Tensor& x) : before_(target_) { target_ = &x; }
+IntoTarget::~IntoTarget() { target_ = before_; }
+bool IntoTarget::taken() const { return target_ == nullptr; }
+Tensor IntoTarget::take(const Shape& shape, Dtype dtype) {
+  if (!target_ || target_->dtype() != dtype || target_->shape() != shape) return {};
+  return alias(*std::exchange(target_, nullptr));
+}
+
+void check_inplace(const Tensor& x, const char* op) {
+  if (!grad_enabled()) return;
+  if (requires_grad(x) && is_leaf(x))
+    fail<Error>(op, ": a leaf Variable that requires grad is being used in an in-place operation.");
+  if (x.impl()->base && requires_grad(Tensor(x.impl()->base)) && is_leaf(Tensor(x.impl()->base)))
+    fail<Error>(op, ": a view of a leaf Variable that requires grad is being used in an in-place operation.");
+}
+
+namespace ops {
+namespace {
+
+// The base was changed where a view looks: its gradient passes on except there, and what is there goes to `value`.
+void rewrite_base(const Tensor& base, const Tensor& x, const Tensor& value) {
+  const Shape shape = x.shape(), strides = x.strides();
+  const int64_t offset = x.offset() - base.offset();
+  const Tensor before = alias(base);  // carries the history from before the change
+  if (requires_grad(base)) {
+    const Edge edge = edge_of(base);
+    set_maker(before, Ref<Maker>(edge.node.get()), edge.slot);
+  }
+  record("CopySlices", base, {&before, &value}, [shape, strides, offset](Back& back) -> Tensors {
+    const Tensor g = contiguous(back.grad());
+    const Tensor part = as_strided(g, shape, strides, g.offset() + offset);
+    Tensor rest;
+    if (back.needs(0)) {
+      rest = clone(g);
+      fill_(as_strided(rest, shape, strides, rest.offset() + offset), 0);
+    }
+    return {rest, back.needs(1) ? contiguous(part) : Tensor()};
+  });
+  ++grad_meta(base).history;
+}
+
+}  // namespace
+
+Tensor assign_(const Tensor& x, const Tensor& value) {
+  check_inplace(x, "assign_");
+  if (value.shape() != x.shape())
+    fail<ShapeError>("in-place operation: output with shape ", x.shape(), " doesn't match the broadcast shape ", value.shape());
+  const bool history = grad_enabled() && (requires_grad(x) || requires_grad(value));
+  if (!is_floating(x.dtype()) && is_floating(value.dtype()))
+    fail<TypeError>("in-place operation: result type ", name_of(value.dtype()), " can't be cast to the desired output type ", name_of(x.dtype()));
+  const Tensor converted = to(value, x.dtype());
+  const Tensor base = x.impl()->base ? Tensor(x.impl()->base) : Tensor();
+  {
+    GradMode off(false);
+    if (converted.data() != x.data() || converted.strides() != x.strides()) copy_(detach(x), converted);
+    else x.bump_version();
+  }
+  if (!history) return x;
+  if (base.defined()) {
+    if (!base.is_contiguous()) fail<NotImplementedError>("in-place change of a view of a non-contiguous tensor while recording; clone() it first");
+    rewrite_base(base, x, converted);
+    x.impl()->base_history = ~grad_meta(base).history;  // renewed from the base at the next look
+    return x;
+  }
+  const Edge edge = edge_of(converted);
+  if (edge)
+    set_maker(x, Ref<Maker>(edge.node.get()), edge.slot);
+  else
+    record("FillBackward0", x, {&x}, [](Back& back) -> Tensors { return {full_like(back.grad(), 0)}; });
+  ++grad_meta(x).history;
+  return x;
+}
+
+namespace {
+
+// From a view's gradient to its base's, by geometry alone: what views use after their base was rewritten.
+Ref<Node> view_node(const Tensor& x, const Tensor& base) {
+  const auto back = [shape = base.shape(), strides = base.strides(), origin = base.offset(), view_strides = x.strides(),
+                     offset = x.offset()](Back& b) -> Tensors {
+    return {strided_grad(b.grad(), shape, strides, origin, view_strides, offset)};
+  };
+  Ref<Node> node(new ClosureNode<decltype(back)>("AsStridedBackward0", 1, back));
+  Recorder::connect(*node, {&base});
+  return node;
+}
+
+void add_into(const Tensor& into, const Tensor& x) { add_(into, x); }
+
+const bool lent = [] {
+  Borrowed& table = borrowed();
+  table.add = [](const Tensor& a, const Tensor& b) { return add(a, b); };
+  table.add_into = add_into;
+  table.copy = [](const Tensor& x) { return contiguous(clone(x)); };
+  table.ones_like = [](const Tensor& x) { return full_like(x, 1); };
+  table.view_node = view_node;
+  return true;
+}();
+
+}  // namespace
+
+}  // namespace ops
+}  // namespace lamina

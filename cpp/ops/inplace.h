@@ -1,0 +1,54 @@
+// Changing tensors in place: straight into their memory where nothing is recorded, with a rewritten history where it is.
+#pragma once
+
+#include "ops/walk.h"
+
+namespace lamina {
+
+// While it lives, the next elementwise result of x's shape and dtype is written into x itself.
+class IntoTarget {
+ public:
+  explicit IntoTarget(const Tensor& x);
+  ~IntoTarget();
+  bool taken() const;
+  static Tensor take(const Shape& shape, Dtype dtype);  // undefined where nothing waits
+
+ private:
+  const Tensor* before_;
+};
+
+// May x be changed in place now? Error for leaves that want a gradient (and views of them) while recording.
+void check_inplace(const Tensor& x, const char* op);
+
+namespace ops {
+
+// The gradient of a tensor laid out as shape/strides from `origin`, given that of a look at the same storage through
+// view_strides from view_offset. Places that the view repeats add up.
+Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, int64_t origin, const Shape& view_strides,
+                    int64_t view_offset);
+
+// x = f(x), where f is one elementwise kernel that may also read y.
+template <class F>
+Tensor change(const Tensor& x, const Operand& y, F f) {
+  const bool other = !y.is_scalar() && !y.tensor().same(x);
+  const bool overlaps = other && y.tensor().storage_ref() == x.storage_ref();
+  if (recording(x) || (other && recording(y.tensor())) || overlaps) {
+    const int64_t owners = x.storage_ref()->owners();
+    Tensor value = f(x);
+    const bool kept = x.storage_ref()->owners() != owners;  // the way back needs the old x: compute from a copy of it
+    return assign_(x, kept && value.storage_ref() != x.storage_ref() ? f(clone(x)) : value);
+  }
+  bool into;
+  Tensor result;
+  {
+    IntoTarget target(x);
+    result = f(x);
+    into = target.taken();
+  }
+  if (!into || result.data() != x.data()) return assign_(x, result);
+  x.bump_version();
+  return x;
+}
+
+}  // namespace ops
+}  // namespace lamina
