@@ -1,0 +1,122 @@
+"""Convolutions: arguments as users write them, onto the one 2-d law of the core.
+
+Layers: lamina.nn.modules.conv."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lamina._core import Tensor
+
+from lamina import _core
+from lamina.nn.functional.padding import pad
+from lamina.nn.functional.shape_args import sizes
+
+Size = int | Sequence[int]
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation: input (n, c, l) or (c, l), weight (out, c / groups, k), bias (out) -> (n, out, l').
+
+    ``l' = (l + 2 * padding - dilation * (k - 1) - 1) // stride + 1``. Padding ``"same"`` keeps l, ``"valid"``
+    is 0.
+
+    Raises:
+        ShapeError: sizes do not fit, or ``"same"`` with a stride.
+    """
+    if weight.ndim != 3 or input.ndim not in (2, 3):
+        raise _core.ShapeError(
+            f"conv1d: expected input (n, c, l) or (c, l) and weight (out, c / groups, k), "
+            f"got {tuple(input.shape)} and {tuple(weight.shape)}"
+        )
+    strides, dilations = (1, *sizes(stride, 1, "stride")), (1, *sizes(dilation, 1, "dilation"))
+    input, weight = input.unsqueeze(-2), weight.unsqueeze(-2)
+    if isinstance(padding, str):
+        input, paddings = resolve_padding("conv1d", input, weight.shape[2:], padding, strides, dilations)
+    else:
+        paddings = (0, *sizes(padding, 1, "padding"))
+    return _core.conv2d(input, weight, bias, strides, paddings, dilations, groups).squeeze(-2)
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation: input (n, c, h, w) or (c, h, w), weight (out, c / groups, kh, kw), bias (out)
+    -> (n, out, h', w').
+
+    ``h' = (h + 2 * padding - dilation * (kh - 1) - 1) // stride + 1``. Padding ``"same"`` keeps h and w,
+    ``"valid"`` is 0.
+
+    Raises:
+        ShapeError: sizes do not fit, or ``"same"`` with a stride.
+
+    >>> lamina.nn.functional.conv2d(lamina.ones(1, 1, 3, 3), lamina.ones(1, 1, 3, 3)).item()
+    9.0
+    """
+    strides, dilations = sizes(stride, 2, "stride"), sizes(dilation, 2, "dilation")
+    if isinstance(padding, str):
+        input, paddings = resolve_padding("conv2d", input, weight.shape[2:], padding, strides, dilations)
+    else:
+        paddings = sizes(padding, 2, "padding")
+    return _core.conv2d(input, weight, bias, strides, paddings, dilations, groups)
+
+
+def resolve_padding(
+    word: str,
+    input: Tensor,
+    kernel: Sequence[int],
+    padding: str,
+    stride: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[Tensor, tuple[int, ...]]:
+    """``"same"`` or ``"valid"`` in numbers; what cannot be halved evenly is put behind ``input`` first."""
+    if padding == "valid":
+        return input, (0,) * len(kernel)
+    if padding != "same":
+        raise _core.ShapeError(f"{word}: expected padding 'same', 'valid' or numbers, got '{padding}'")
+    if any(step != 1 for step in stride):
+        raise _core.ShapeError(f"{word}: padding='same' is not supported for strided convolutions")
+    totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    extra: list[int] = []
+    for total in reversed(totals):
+        extra += [0, total % 2]
+    return pad(input, extra) if any(extra) else input, tuple(total // 2 for total in totals)
+
+
+def unfold(
+    input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
+) -> Tensor:
+    """The windows of a convolution as columns: (n, c, h, w) or (c, h, w) -> (n, c * kh * kw, windows).
+
+    Raises:
+        ShapeError: ``input`` is no image, or smaller than one window.
+    """
+    if input.ndim not in (3, 4):
+        raise _core.ShapeError(f"unfold: expected (n, c, h, w) or (c, h, w), got shape {tuple(input.shape)}")
+    if input.ndim == 3:
+        return unfold(input.unsqueeze(0), kernel_size, dilation, padding, stride).squeeze(0)
+    kernels, steps = sizes(kernel_size, 2, "kernel_size"), sizes(stride, 2, "stride")
+    spacings, borders = sizes(dilation, 2, "dilation"), sizes(padding, 2, "padding")
+    windows = pad(input, (borders[1], borders[1], borders[0], borders[0]))
+    for dim in (0, 1):
+        span = spacings[dim] * (kernels[dim] - 1) + 1
+        if span > windows.shape[2 + dim]:
+            raise _core.ShapeError(f"unfold: windows of {kernels} do not fit into shape {tuple(input.shape)}")
+        # A view with one more dimension, of the window, at the end: (n, c, oh, ow, kh, kw) after both turns.
+        windows = windows.unfold(2 + dim, span, steps[dim])[..., :: spacings[dim]]
+    n, c, oh, ow, kh, kw = windows.shape
+    return windows.permute(0, 1, 4, 5, 2, 3).reshape(n, c * kh * kw, oh * ow)

@@ -1,0 +1,206 @@
+"""Pooling over windows: arguments as users write them, onto the 2-d laws of the core, and adaptive forms
+composed.
+
+Layers: lamina.nn.modules.pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lamina._core import Tensor
+
+import lamina
+from lamina import _core
+from lamina.nn.functional.shape_args import sizes
+
+Size = int | Sequence[int]
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest value of each window: (n, c, h, w) or (c, h, w) -> (..., h', w'). The stride is the
+    window's size.
+
+    With ``return_indices`` also the int64 places of the values, counted in the plane of h * w.
+
+    Raises:
+        ShapeError: the window does not fit, or the padding is more than half of it.
+
+    >>> lamina.nn.functional.max_pool2d(lamina.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 2).item()
+    4.0
+    """
+    kernels = sizes(kernel_size, 2, "kernel_size")
+    strides = kernels if stride is None else sizes(stride, 2, "stride")
+    output, indices = _core.max_pool2d(
+        input, kernels, strides, sizes(padding, 2, "padding"), sizes(dilation, 2, "dilation"), ceil_mode
+    )
+    return (output, indices) if return_indices else output
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest value of each window: (n, c, l) or (c, l) -> (..., l'); the rest as in ``max_pool2d``."""
+    kernels = (1, *sizes(kernel_size, 1, "kernel_size"))
+    strides = kernels if stride is None else (1, *sizes(stride, 1, "stride"))
+    output, indices = _core.max_pool2d(
+        _as_image("max_pool1d", input),
+        kernels,
+        strides,
+        (0, *sizes(padding, 1, "padding")),
+        (1, *sizes(dilation, 1, "dilation")),
+        ceil_mode,
+    )
+    return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window: (n, c, h, w) or (c, h, w) -> (..., h', w'). The stride is the window's size.
+
+    The border of zeros counts as values with ``count_include_pad``; ``divisor_override`` divides by another
+    number.
+
+    Raises:
+        ShapeError: the window does not fit, the padding is more than half of it, or the divisor is 0.
+    """
+    kernels = sizes(kernel_size, 2, "kernel_size")
+    strides = kernels if stride is None else sizes(stride, 2, "stride")
+    return _core.avg_pool2d(
+        input, kernels, strides, sizes(padding, 2, "padding"), ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window: (n, c, l) or (c, l) -> (..., l'); the rest as in ``avg_pool2d``."""
+    kernels = (1, *sizes(kernel_size, 1, "kernel_size"))
+    strides = kernels if stride is None else (1, *sizes(stride, 1, "stride"))
+    paddings = (0, *sizes(padding, 1, "padding"))
+    image = _as_image("avg_pool1d", input)
+    return _core.avg_pool2d(image, kernels, strides, paddings, ceil_mode, count_include_pad, None).squeeze(-2)
+
+
+def _as_image(word: str, input: Tensor) -> Tensor:
+    if input.ndim not in (2, 3):
+        raise _core.ShapeError(f"{word}: expected (n, c, l) or (c, l), got shape {tuple(input.shape)}")
+    return input.unsqueeze(-2)
+
+
+# Adaptive forms: output i of ``count`` covers floor(i * size / count) to ceil((i + 1) * size / count).
+
+
+def _bins(size: int, count: int) -> list[tuple[int, int]]:
+    return [(i * size // count, -((-(i + 1) * size) // count)) for i in range(count)]
+
+
+def _output_sizes(word: str, input: Tensor, output_size: Any) -> tuple[int, int]:
+    if input.ndim not in (3, 4):
+        raise _core.ShapeError(f"{word}: expected (n, c, h, w) or (c, h, w), got shape {tuple(input.shape)}")
+    wanted = sizes(output_size, 2, "output_size")
+    height, width = (old if new is None else new for new, old in zip(wanted, input.shape[-2:], strict=True))
+    if height < 0 or width < 0 or 0 in input.shape[-3:]:
+        raise _core.ShapeError(f"{word}: cannot make {wanted} out of shape {tuple(input.shape)}")
+    return height, width
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over windows placed so that (..., h, w) becomes (..., *output_size); None keeps a size.
+
+    >>> lamina.nn.functional.adaptive_avg_pool2d(lamina.ones(1, 3, 5, 5), (2, None)).shape[3]
+    5
+    """
+    wanted = _output_sizes("adaptive_avg_pool2d", input, output_size)
+    if wanted == (1, 1):
+        return input.mean((-2, -1), True)
+    height, width = input.shape[-2:]
+    if 0 not in wanted and height % wanted[0] == 0 and width % wanted[1] == 0:
+        kernel = (height // wanted[0], width // wanted[1])
+        return _core.avg_pool2d(input, kernel, kernel, (0, 0), False, True, None)
+    # Windows of different sizes: the mean is linear, so each dimension is one product with a matrix.
+    rows, columns = (
+        _mean_matrix(size, count, input.dtype) for size, count in zip((height, width), wanted, strict=True)
+    )
+    return rows.matmul(input.matmul(columns.transpose(0, 1)))
+
+
+def _mean_matrix(size: int, count: int, dtype: Any) -> Tensor:
+    weights = [
+        [1 / (stop - start) if start <= j < stop else 0.0 for j in range(size)]
+        for start, stop in _bins(size, count)
+    ]
+    return lamina.tensor(weights, dtype=dtype).reshape(count, size)
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over windows placed so that (..., l) becomes (..., output_size)."""
+    image = _as_image("adaptive_avg_pool1d", input)
+    return adaptive_avg_pool2d(image, (1, *sizes(output_size, 1, "output_size"))).squeeze(-2)
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest values of windows placed so that (..., h, w) becomes (..., *output_size); None keeps a
+    size.
+
+    With ``return_indices`` also the int64 places of the values, counted in the plane of h * w.
+    """
+    wanted = _output_sizes("adaptive_max_pool2d", input, output_size)
+    height, width = input.shape[-2:]
+    row_places, rows = _places(height, wanted[0])
+    column_places, columns = _places(width, wanted[1])
+    # All windows get the length of the longest by repeating their last value, which changes no maximum.
+    windows = input.index_select(-1, column_places.reshape(-1)).index_select(-2, row_places.reshape(-1))
+    lead = tuple(input.shape[:-2])
+    windows = windows.reshape(*lead, wanted[0], rows, wanted[1], columns).transpose(-3, -2)
+    output, winners = windows.reshape(*lead, *wanted, rows * columns).max(-1)
+    if not return_indices:
+        return output
+    plane = row_places.reshape(wanted[0], 1, rows, 1) * width + column_places.reshape(
+        1, wanted[1], 1, columns
+    )
+    plane = plane.reshape(*(1 for _ in lead), *wanted, rows * columns).expand(*lead, *wanted, rows * columns)
+    return output, plane.gather(-1, winners.unsqueeze(-1)).squeeze(-1)
+
+
+def _places(size: int, count: int) -> tuple[Tensor, int]:
+    """The places that each window covers, (count, longest), and the longest window's length."""
+    bins = _bins(size, count)
+    longest = max((stop - start for start, stop in bins), default=1)
+    places = [[min(start + j, stop - 1) for j in range(longest)] for start, stop in bins]
+    return lamina.tensor(places, dtype=lamina.int64).reshape(count, longest), longest
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest values of windows placed so that (..., l) becomes (..., output_size)."""
+    wanted = (1, *sizes(output_size, 1, "output_size"))
+    output, indices = adaptive_max_pool2d(
+        _as_image("adaptive_max_pool1d", input), wanted, return_indices=True
+    )
+    return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)
