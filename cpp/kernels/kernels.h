@@ -4,11 +4,9 @@
 #pragma once
 
 #include "base/dtype.h"
+#include "base/limits.h"
 
 namespace lamina {
-
-constexpr int kMaxDim = 16;
-constexpr int kMaxOperands = 5;
 
 // A walk over up to kMaxOperands arrays of one common shape. Operand 0 is the output. A stride of 0 repeats a value.
 // The caller has merged dimensions where it could, put the densest one last, and dropped those of size 1; a one-element
@@ -175,6 +173,13 @@ enum class Distribution : uint8_t {
   Uniform /* [a, b) */, Normal /* mean a, std b */, Bernoulli /* p = a */, Exponential /* rate a */, Integer /* [lo, hi) */,
   Cauchy /* median a, sigma b */, LogNormal /* mean a, std b */, Geometric /* p = a */, count
 };
+// Blocks that n elements of a call use up, so that the next call starts behind them: four elements to a block, two where one
+// takes 64 bits. dropout counts as Bernoulli, permutation as Integer.
+static constexpr int64_t random_blocks(Distribution distribution, Dtype dtype, int64_t n) {
+  const bool wide = distribution == Distribution::Integer || distribution == Distribution::Geometric ||
+                    (dtype == Dtype::Float64 && distribution != Distribution::Bernoulli);
+  return wide ? (n + 1) / 2 : (n + 3) / 4;
+}
 
 // ---- optimizers --------------------------------------------------------------------------------------------------
 
