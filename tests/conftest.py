@@ -1,0 +1,28 @@
+"""What every test stands on: a seed of its own, and a heading that says what is being tested."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import hypothesis
+import numpy as np
+import pytest
+
+import lamina
+
+# Timings vary with the machine; examples must not, or a failure could not be looked at again.
+hypothesis.settings.register_profile("lamina", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("lamina")
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    lamina.manual_seed(0)
+    np.random.seed(0)
+
+
+def pytest_report_header() -> str:
+    torch = (
+        "PyTorch is installed" if importlib.util.find_spec("torch") else "no PyTorch: its tests are skipped"
+    )
+    return f"lamina {lamina.__version__}, {lamina.get_num_threads()} threads, {torch}"
