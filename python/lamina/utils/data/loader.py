@@ -142,7 +142,7 @@ class DataLoader(Generic[T]):
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
                 raise ValueError(
-                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler and drop_last"
+                    "batch_sampler is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
                 )
         elif batch_size is None:
             if drop_last:
