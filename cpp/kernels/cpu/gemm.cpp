@@ -1,5 +1,5 @@
-// Matrix products: which way each one goes. The ways themselves are in gemm_block.h (tiles), gemm_thin.h (few rows)
-// and gemm_integer.h.
+// Matrix products: which way each one goes. The ways themselves are in gemm_block.h (tiles), gemm_thin.h (few
+// rows) and gemm_integer.h.
 #include "kernels/cpu/gemm_block.h"
 #include "kernels/cpu/gemm_integer.h"
 #include "kernels/cpu/gemm_thin.h"
@@ -14,7 +14,9 @@ constexpr int64_t kThreadGrain = 1 << 16;
 // Multiply-adds from which a product of a batch is shared by all threads, rather than left to one.
 constexpr int64_t kLargeProduct = 1 << 22;
 
-int most_threads() { return static_cast<int>(min_of(__atomic_load_n(&thread_count, __ATOMIC_RELAXED), kMaxThreads)); }
+int most_threads() {
+  return static_cast<int>(min_of(__atomic_load_n(&thread_count, __ATOMIC_RELAXED), kMaxThreads));
+}
 
 // What gemm and gemm_scratch both conclude from shape and strides.
 template <class S>
@@ -22,10 +24,11 @@ struct Plan {
   Product<S> product;
   int64_t batch;
   bool thin;
-  int threads;        // that share one product
-  int64_t groups;     // of products that one thread computes, several side by side; 0: one product after the other
+  int threads;  // that share one product
+  int64_t
+      groups;  // of products that one thread computes, several side by side; 0: one product after the other
   Blocking blocking;
-  int64_t size;       // elements of scratch for one product
+  int64_t size;  // elements of scratch for one product
 
   size_t bytes() const {
     return static_cast<size_t>(groups ? min_of(most_threads(), groups) : 1) * static_cast<size_t>(size) *
@@ -92,27 +95,42 @@ void multiply(const Gemm& g, void* memory) {
 void gemm(const Gemm& g, void* scratch) {
   if (g.batch == 0 || g.m == 0 || g.n == 0) return;
   switch (g.dtype) {
-    case Dtype::Float32: return multiply<float>(g, scratch);
-    case Dtype::Float64: return multiply<double>(g, scratch);
-    case Dtype::Float16: return multiply<Half>(g, scratch);
-    case Dtype::BFloat16: return multiply<BFloat16>(g, scratch);
-    case Dtype::UInt8: return multiply_integers<uint8_t>(g);
-    case Dtype::Int8: return multiply_integers<int8_t>(g);
-    case Dtype::Int16: return multiply_integers<int16_t>(g);
-    case Dtype::Int32: return multiply_integers<int32_t>(g);
-    case Dtype::Int64: return multiply_integers<int64_t>(g);
-    case Dtype::Bool: return;  // has no product; the caller knows
+    case Dtype::Float32:
+      return multiply<float>(g, scratch);
+    case Dtype::Float64:
+      return multiply<double>(g, scratch);
+    case Dtype::Float16:
+      return multiply<Half>(g, scratch);
+    case Dtype::BFloat16:
+      return multiply<BFloat16>(g, scratch);
+    case Dtype::UInt8:
+      return multiply_integers<uint8_t>(g);
+    case Dtype::Int8:
+      return multiply_integers<int8_t>(g);
+    case Dtype::Int16:
+      return multiply_integers<int16_t>(g);
+    case Dtype::Int32:
+      return multiply_integers<int32_t>(g);
+    case Dtype::Int64:
+      return multiply_integers<int64_t>(g);
+    case Dtype::Bool:
+      return;  // has no product; the caller knows
   }
 }
 
 size_t gemm_scratch(const Gemm& g) {
   if (g.batch == 0 || g.m == 0 || g.n == 0) return 0;
   switch (g.dtype) {
-    case Dtype::Float32: return plan_of<float>(g).bytes();
-    case Dtype::Float64: return plan_of<double>(g).bytes();
-    case Dtype::Float16: return plan_of<Half>(g).bytes();
-    case Dtype::BFloat16: return plan_of<BFloat16>(g).bytes();
-    default: return 0;
+    case Dtype::Float32:
+      return plan_of<float>(g).bytes();
+    case Dtype::Float64:
+      return plan_of<double>(g).bytes();
+    case Dtype::Float16:
+      return plan_of<Half>(g).bytes();
+    case Dtype::BFloat16:
+      return plan_of<BFloat16>(g).bytes();
+    default:
+      return 0;
   }
 }
 

@@ -1,6 +1,7 @@
-// The blocked product, for everything that is not thin: k is cut into blocks by its length alone, a and b are packed
-// where that pays, and the tiles of c are shared between the threads of a team. Each value of c is one chain of
-// additions along k whatever the tile and the thread, so results do not depend on the number of threads.
+// The blocked product, for everything that is not thin: k is cut into blocks by its length alone, a and b are
+// packed where that pays, and the tiles of c are shared between the threads of a team. Each value of c is one
+// chain of additions along k whatever the tile and the thread, so results do not depend on the number of
+// threads.
 #pragma once
 
 #include "kernels/cpu/gemm_pack.h"
@@ -8,8 +9,8 @@
 
 namespace lamina::LAMINA_ISA {
 
-// Bytes along k of a block (a panel of b then stays in the first-level cache), and the most rows of a, columns of b and
-// bytes of either that are packed at a time.
+// Bytes along k of a block (a panel of b then stays in the first-level cache), and the most rows of a,
+// columns of b and bytes of either that are packed at a time.
 constexpr int64_t kBlockDepth = 1024;
 constexpr int64_t kPackSide = 4096;
 constexpr int64_t kPackBytes = 8 << 20;
@@ -40,7 +41,8 @@ static Blocking blocking_of(const Product<S>& p) {
   constexpr int64_t size = sizeof(T), tile_rows = TileSize<T>::rows, tile_columns = TileSize<T>::columns;
   Blocking b;
   // A half holds no partial sum, so its k is not cut.
-  b.k = kIsHalf<S> ? max_of(1, p.k) : chunks_of(max_of(1, p.k), chunks_of(max_of(1, p.k), kBlockDepth / size));
+  b.k =
+      kIsHalf<S> ? max_of(1, p.k) : chunks_of(max_of(1, p.k), chunks_of(max_of(1, p.k), kBlockDepth / size));
   const int64_t side = max_of(tile_columns, min_of(kPackSide, kPackBytes / (b.k * size)));
   b.rows = min_of(p.m, side);
   b.columns = min_of(p.n, side / tile_columns * tile_columns);
@@ -57,19 +59,21 @@ static Blocking blocking_of(const Product<S>& p) {
 // One round: a block of c, against a block of k.
 template <class S>
 struct Round {
-  Product<S> product;  // the block itself
-  bool first, last;    // of the blocks along k
-  Cut tiles;           // along m
-  int64_t panels;      // along n
+  Product<S> product;          // the block itself
+  bool first, last;            // of the blocks along k
+  Cut tiles;                   // along m
+  int64_t panels;              // along n
   const Compute<S>* a_packed;  // or null
   const Compute<S>* b_packed;  // or null
   const Compute<S>* b_tail;    // the last panel, where b is not packed but ragged; or null
 };
 
-// A tile of a c that is stored otherwise than the tile writes it, or takes an activation that is not done in registers.
+// A tile of a c that is stored otherwise than the tile writes it, or takes an activation that is not done in
+// registers.
 template <class S>
-static void multiply_apart(const Product<S>& p, const Tile<Compute<S>>& tile, TileFunction<Compute<S>> function, S* c,
-                           const S* column_bias, const S* row_bias, bool last, int rows, int columns) {
+static void multiply_apart(const Product<S>& p, const Tile<Compute<S>>& tile,
+                           TileFunction<Compute<S>> function, S* c, const S* column_bias, const S* row_bias,
+                           bool last, int rows, int columns) {
   using T = Compute<S>;
   constexpr int pitch = TileSize<T>::columns;
   alignas(64) T buffer[TileSize<T>::rows * pitch];
@@ -139,8 +143,8 @@ static void multiply_panel(const Round<S>& round, int64_t tile_begin, int64_t ti
   }
 }
 
-// The part of the grid of tiles and panels that is this thread's: the team is laid out as rows x columns of threads so
-// that the largest share is as small as it can be.
+// The part of the grid of tiles and panels that is this thread's: the team is laid out as rows x columns of
+// threads so that the largest share is as small as it can be.
 template <class S>
 static void multiply_share(const Round<S>& round, Team team) {
   int down = 1, across = team.size;
@@ -155,7 +159,8 @@ static void multiply_share(const Round<S>& round, Team team) {
   }
   if (team.self >= down * across) return;
   const Team along_m = {team.self / across, down}, along_n = {team.self % across, across};
-  const int64_t tile_bytes = TileSize<Compute<S>>::rows * max_of(1, round.product.k) * int64_t(sizeof(Compute<S>));
+  const int64_t tile_bytes =
+      TileSize<Compute<S>>::rows * max_of(1, round.product.k) * int64_t(sizeof(Compute<S>));
   const int64_t step = max_of(1, kResidentBytes / tile_bytes), end = along_m.end(round.tiles.count);
   for (int64_t tile = along_m.begin(round.tiles.count); tile < end; tile += step) {
     for (int64_t panel = along_n.begin(round.panels); panel < along_n.end(round.panels); panel++) {
@@ -185,7 +190,8 @@ static void pack_b_share(const Round<S>& round, Compute<S>* to, Team team) {
 }
 
 template <class S>
-static void multiply_blocks(const Product<S>& whole, const Blocking& blocking, Compute<S>* scratch, Team team) {
+static void multiply_blocks(const Product<S>& whole, const Blocking& blocking, Compute<S>* scratch,
+                            Team team) {
   using T = Compute<S>;
   constexpr int64_t tile_columns = TileSize<T>::columns;
   T* a_packed = scratch;

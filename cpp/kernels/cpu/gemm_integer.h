@@ -1,4 +1,5 @@
-// Products of integers: right and shared between threads, not tuned. Sums are kept in 64 bits and wrap into the type.
+// Products of integers: right and shared between threads, not tuned. Sums are kept in 64 bits and wrap into
+// the type.
 #pragma once
 
 #include "kernels/cpu/loops.h"
@@ -43,8 +44,8 @@ static void multiply_integers(const Gemm& g) {
     for (int64_t r = begin; r < end; r++) {
       const int64_t batch = r / g.m;
       integer_row(g, static_cast<const T*>(g.a) + batch * g.a_stride.batch,
-                  static_cast<const T*>(g.b) + batch * g.b_stride.batch, static_cast<T*>(g.c) + batch * g.c_stride.batch,
-                  r % g.m);
+                  static_cast<const T*>(g.b) + batch * g.b_stride.batch,
+                  static_cast<T*>(g.c) + batch * g.c_stride.batch, r % g.m);
     }
   });
 }

@@ -1,14 +1,17 @@
-// Packing: parts of a and b copied into the order in which the tile reads them, the halves widened to float on the way.
+// Packing: parts of a and b copied into the order in which the tile reads them, the halves widened to float
+// on the way.
 #pragma once
 
 #include "kernels/cpu/gemm_tile.h"
 
 namespace lamina::LAMINA_ISA {
 
-// to[p * to_k + r] = from[r * from_row + p], r < rows <= V::width: rows dense along k are turned, a block of columns
-// at a time. Writes full vectors where they end before `end`, so what follows a row within it is overwritten later.
+// to[p * to_k + r] = from[r * from_row + p], r < rows <= V::width: rows dense along k are turned, a block of
+// columns at a time. Writes full vectors where they end before `end`, so what follows a row within it is
+// overwritten later.
 template <class T>
-static void pack_turned(const T* from, int64_t from_row, int rows, int64_t k, T* to, int64_t to_k, const T* end) {
+static void pack_turned(const T* from, int64_t from_row, int rows, int64_t k, T* to, int64_t to_k,
+                        const T* end) {
   using V = Vec<T>;
   constexpr int step = kBlockColumns<V>;
   const T* row[V::width];
@@ -82,7 +85,8 @@ static void pack_a(const S* a, int64_t a_row, int64_t a_k, int rows, int64_t k, 
   }
 }
 
-// A panel of b, (k, columns), packed to (k, TileSize::columns); what is beyond the columns is defined but arbitrary.
+// A panel of b, (k, columns), packed to (k, TileSize::columns); what is beyond the columns is defined but
+// arbitrary.
 template <class S>
 static void pack_b(const S* b, int64_t b_k, int64_t b_column, int columns, int64_t k, Compute<S>* to) {
   using V = Lanes<S>;

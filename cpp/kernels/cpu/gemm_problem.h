@@ -1,4 +1,5 @@
-// One matrix product of one float type, as the kernels see it, and the end of a product: bias and activation on c.
+// One matrix product of one float type, as the kernels see it, and the end of a product: bias and activation
+// on c.
 #pragma once
 
 #include "kernels/cpu/gemm_tile.h"
@@ -21,8 +22,8 @@ struct Product {
   Epilogue epilogue;
 
   Product transposed() const {
-    return {n, m,        k,     b,           b_column, b_k,      b_batch, a, a_k, a_row, a_batch, c,
-            c_column, c_row, c_batch, alpha,    beta,     row_bias, column_bias, epilogue};
+    return {n,       m, k,        b,     b_column, b_k,   b_batch, a,        a_k,         a_row,
+            a_batch, c, c_column, c_row, c_batch,  alpha, beta,    row_bias, column_bias, epilogue};
   }
   Product at(int64_t batch) const {
     Product p = *this;
@@ -47,12 +48,26 @@ template <class S>
 static Product<S> product_of(const Gemm& g) {
   const S* bias = static_cast<const S*>(g.bias);
   const MatrixStride &a = g.a_stride, &b = g.b_stride, &c = g.c_stride;
-  Product<S> p = {g.m, g.n, g.k,
-                  static_cast<const S*>(g.a), a.row, a.col, a.batch,
-                  static_cast<const S*>(g.b), b.row, b.col, b.batch,
-                  static_cast<S*>(g.c), c.row, c.col, c.batch,
-                  static_cast<Compute<S>>(g.alpha), static_cast<Compute<S>>(g.beta),
-                  g.bias_per_row ? nullptr : bias, g.bias_per_row ? bias : nullptr, g.epilogue};
+  Product<S> p = {g.m,
+                  g.n,
+                  g.k,
+                  static_cast<const S*>(g.a),
+                  a.row,
+                  a.col,
+                  a.batch,
+                  static_cast<const S*>(g.b),
+                  b.row,
+                  b.col,
+                  b.batch,
+                  static_cast<S*>(g.c),
+                  c.row,
+                  c.col,
+                  c.batch,
+                  static_cast<Compute<S>>(g.alpha),
+                  static_cast<Compute<S>>(g.beta),
+                  g.bias_per_row ? nullptr : bias,
+                  g.bias_per_row ? bias : nullptr,
+                  g.epilogue};
   // Strides along a side of one element say nothing; as 1 they do not stand in the way of a fast path.
   if (p.k <= 1) p.a_k = p.b_k = 1;
   if (p.m == 1) p.a_row = p.c_row = 1;
@@ -64,15 +79,15 @@ static Product<S> product_of(const Gemm& g) {
 
 // A part of c, to and from the numbers it is computed in.
 template <class S>
-static void read_part(const S* c, int64_t c_row, int64_t c_column, int64_t rows, int64_t columns, Compute<S>* to,
-                      int64_t to_row) {
+static void read_part(const S* c, int64_t c_row, int64_t c_column, int64_t rows, int64_t columns,
+                      Compute<S>* to, int64_t to_row) {
   for (int64_t i = 0; i < rows; i++) {
     for (int64_t j = 0; j < columns; j++) to[i * to_row + j] = value_of(c[i * c_row + j * c_column]);
   }
 }
 template <class S>
-static void write_part(const Compute<S>* from, int64_t from_row, int64_t rows, int64_t columns, S* c, int64_t c_row,
-                       int64_t c_column) {
+static void write_part(const Compute<S>* from, int64_t from_row, int64_t rows, int64_t columns, S* c,
+                       int64_t c_row, int64_t c_column) {
   for (int64_t i = 0; i < rows; i++) {
     for (int64_t j = 0; j < columns; j++) c[i * c_row + j * c_column] = element_of<S>(from[i * from_row + j]);
   }

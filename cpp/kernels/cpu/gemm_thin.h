@@ -1,5 +1,6 @@
-// Products with few rows of c, which are bound by reading b once: vector-matrix products and thin batches. b is read in
-// place, along its dense side, in chunks of fixed size; the chunks' partial sums are added in their order.
+// Products with few rows of c, which are bound by reading b once: vector-matrix products and thin batches. b
+// is read in place, along its dense side, in chunks of fixed size; the chunks' partial sums are added in
+// their order.
 #pragma once
 
 #include "kernels/cpu/gemm_problem.h"
@@ -14,8 +15,8 @@ static bool is_thin(const Product<S>& p) {
   return p.k > 0 && ((p.m <= kThinDotRows && p.b_k == 1) || (p.m <= kThinRows && p.b_column == 1));
 }
 
-// How a thin product is cut along k and n. b dense along k: long dot products of few columns; else few whole rows of b,
-// so that memory is read in order.
+// How a thin product is cut along k and n. b dense along k: long dot products of few columns; else few whole
+// rows of b, so that memory is read in order.
 struct ThinCut {
   int64_t k, columns;
 };
@@ -37,8 +38,8 @@ static int64_t thin_scratch(const Product<S>& p) {
 
 // sums[i * n + j] = row i of a . column j of b, both dense along k.
 template <class S, int rows, int columns>
-static void dot_tile(int64_t k, const Compute<S>* a, int64_t a_row, const S* b, int64_t b_column, Compute<S>* sums,
-                     int64_t n) {
+static void dot_tile(int64_t k, const Compute<S>* a, int64_t a_row, const S* b, int64_t b_column,
+                     Compute<S>* sums, int64_t n) {
   using V = Lanes<S>;
   V sum[rows][columns];
   for (int i = 0; i < rows; i++) {
@@ -89,8 +90,8 @@ static Compute<S> long_dot(int64_t k, const Compute<S>* a, const S* b) {
 }
 
 template <class S, int rows>
-static void dot_rows(int64_t k, const Compute<S>* a, int64_t a_row, const S* b, int64_t b_column, int64_t columns,
-                     Compute<S>* sums, int64_t n) {
+static void dot_rows(int64_t k, const Compute<S>* a, int64_t a_row, const S* b, int64_t b_column,
+                     int64_t columns, Compute<S>* sums, int64_t n) {
   constexpr int most = kRegisters / (rows <= 2 ? 4 : 8);
   int64_t j = 0;
   for (; j + most <= columns; j += most) {
@@ -105,18 +106,26 @@ template <class S>
 static void dot_chunk(const Product<S>& p, const Compute<S>* a, int64_t a_row, Compute<S>* sums) {
   for (int64_t i = 0; i < p.m; i += 4, a += 4 * a_row, sums += 4 * p.c_row) {
     switch (p.m - i) {
-      case 1: dot_rows<S, 1>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row); break;
-      case 2: dot_rows<S, 2>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row); break;
-      case 3: dot_rows<S, 3>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row); break;
-      default: dot_rows<S, 4>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row); break;
+      case 1:
+        dot_rows<S, 1>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row);
+        break;
+      case 2:
+        dot_rows<S, 2>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row);
+        break;
+      case 3:
+        dot_rows<S, 3>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row);
+        break;
+      default:
+        dot_rows<S, 4>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row);
+        break;
     }
   }
 }
 
 // sums (rows, columns) += a (rows, depth) @ b (depth, columns), b dense along n.
 template <class S, int rows, int depth>
-static void axpy_tile(const Compute<S>* a, int64_t a_row, const S* b, int64_t b_k, int64_t columns, Compute<S>* sums,
-                      int64_t n) {
+static void axpy_tile(const Compute<S>* a, int64_t a_row, const S* b, int64_t b_k, int64_t columns,
+                      Compute<S>* sums, int64_t n) {
   using V = Lanes<S>;
   V a_value[rows][depth];
   for (int i = 0; i < rows; i++) {
@@ -155,7 +164,8 @@ static void axpy_chunk(const Product<S>& p, const Compute<S>* a, int64_t a_row, 
 
 // c of columns [begin, end) from the partial sums (parts, m, n).
 template <class S>
-static void finish_thin(const Product<S>& p, const Compute<S>* sums, int64_t parts, int64_t begin, int64_t end) {
+static void finish_thin(const Product<S>& p, const Compute<S>* sums, int64_t parts, int64_t begin,
+                        int64_t end) {
   using T = Compute<S>;
   using V = Vec<T>;
   alignas(64) T buffer[V::width];

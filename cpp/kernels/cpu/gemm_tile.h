@@ -1,5 +1,6 @@
-// The tile of the matrix product: rows x vectors accumulators that stay in registers while k runs, written once for every
-// ISA and both float types. gemm and conv choose blocks and hand tiles over; nothing here knows threads or memory.
+// The tile of the matrix product: rows x vectors accumulators that stay in registers while k runs, written
+// once for every ISA and both float types. gemm and conv choose blocks and hand tiles over; nothing here
+// knows threads or memory.
 #pragma once
 
 #include "kernels/cpu/element.h"
@@ -14,8 +15,8 @@ struct TileSize {
   static constexpr int columns = vectors * Vec<T>::width;
 };
 
-// c = alpha * a @ b + beta * c + bias, then relu. a is read value by value, so any strides do; a row of b is read as
-// vectors and must be dense and readable over full vectors (pack_b pads it).
+// c = alpha * a @ b + beta * c + bias, then relu. a is read value by value, so any strides do; a row of b is
+// read as vectors and must be dense and readable over full vectors (pack_b pads it).
 template <class T>
 struct Tile {
   int64_t k;
@@ -23,7 +24,7 @@ struct Tile {
   int64_t a_row, a_k;
   const T* b;
   int64_t b_k;
-  const int64_t* b_offset;  // if indexed: where each row of b starts, in place of b_k
+  const int32_t* b_offset;  // if indexed: where each row of b starts, in place of b_k
   T* c;
   int64_t c_row;
   int last;  // columns in the last vector, 1 .. width

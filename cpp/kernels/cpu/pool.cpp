@@ -1,7 +1,7 @@
 // Max and average pooling of planes (h, w) and the ways back. A row of the output is built tap by tap: for
 // each place in the window one pass over the row, which suits any stride, padding and dilation.
-#include "kernels/cpu/element.h"
 #include "kernels/cpu/table.h"
+#include "kernels/cpu/window.h"
 
 namespace lamina::LAMINA_ISA {
 
@@ -9,44 +9,11 @@ namespace {
 
 constexpr int64_t kPart = 256;  // outputs of a row built at a time
 
-// The outputs of [begin, end) whose tap lies in the input: 0 <= o * stride + offset < size.
-struct Span {
-  int64_t begin, end;
-};
-Span valid_span(int64_t begin, int64_t end, int64_t stride, int64_t offset, int64_t size) {
-  const int64_t first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
-  const int64_t past = size > offset ? (size - offset + stride - 1) / stride : 0;
-  return {max_of(begin, first), min_of(end, past)};
-}
-
-// to[i] = row[i * stride], i < n; `left` elements of the row may be read. Returns the numbers, which stay in
-// place where nothing has to be done.
-template <class S>
-const Compute<S>* gather(const S* row, int64_t stride, int64_t n, int64_t left, Compute<S>* to) {
-  using V = Lanes<S>;
-  if constexpr (!kIsHalf<S>) {
-    if (stride == 1) return row;
-  }
-  if (stride == 1) {
-    for (int64_t i = 0; i < n; i += V::width) store(to + i, get_n(row + i, min_of(V::width, n - i)));
-  } else if (stride == 2) {
-    for (int64_t i = 0; i < n; i += V::width) {
-      const int64_t here = left - 2 * i;
-      const V low = get_n(row + 2 * i, min_of(V::width, here));
-      const V high = get_n(row + 2 * i + V::width, max_of(0, min_of(V::width, here - V::width)));
-      store(to + i, even_lanes(low, high));
-    }
-  } else {
-    for (int64_t i = 0; i < n; i++) to[i] = value_of(row[i * stride]);
-  }
-  return to;
-}
-
 // body(values, span, offset) for each tap of output row oy and outputs [begin, end): values[i - span.begin]
 // is what output i sees there, offset its place relative to the window's first.
 template <class S, class F>
 void for_taps(const Pool2d& p, const S* plane, int64_t oy, int64_t begin, int64_t end, F&& body) {
-  Compute<S> buffer[kPart + Lanes<S>::width];
+  Compute<S> buffer[kPart];
   for (int64_t ky = 0; ky < p.kh; ky++) {
     const int64_t iy = oy * p.stride_h - p.pad_h + ky * p.dilation_h;
     if (iy < 0 || iy >= p.h) continue;
@@ -55,9 +22,15 @@ void for_taps(const Pool2d& p, const S* plane, int64_t oy, int64_t begin, int64_
       const Span span = valid_span(begin, end, p.stride_w, shift, p.w);
       if (span.begin >= span.end) continue;
       const int64_t ix = span.begin * p.stride_w + shift;
-      const Compute<S>* values =
-          gather(plane + iy * p.w + ix, p.stride_w, span.end - span.begin, p.w - ix, buffer);
-      body(values, span, ky * p.dilation_h * p.w + kx * p.dilation_w);
+      const S* row = plane + iy * p.w + ix;
+      if constexpr (!kIsHalf<S>) {
+        if (p.stride_w == 1) {  // in place
+          body(row, span, ky * p.dilation_h * p.w + kx * p.dilation_w);
+          continue;
+        }
+      }
+      read_row(row, p.stride_w, span.end - span.begin, p.w - ix, buffer);
+      body(buffer, span, ky * p.dilation_h * p.w + kx * p.dilation_w);
     }
   }
 }

@@ -1,0 +1,102 @@
+// Convolution and its two ways back, float32 and float64 (the caller casts the halves); no side but n is 0.
+// Which way each one goes: a kernel of one place without stride or padding is a matrix product as it stands;
+// all others read a field (conv_field.h).
+#include "kernels/cpu/conv_correlate.h"
+#include "kernels/cpu/conv_weight.h"
+#include "kernels/cpu/table.h"
+
+namespace lamina::LAMINA_ISA {
+
+namespace {
+
+int most_threads() {
+  return static_cast<int>(min_of(__atomic_load_n(&thread_count, __ATOMIC_RELAXED), kMaxThreads));
+}
+
+bool is_product(const Conv2d& c) {
+  return c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_h == 0 && c.pad_w == 0;
+}
+
+// y[image] = w @ x[image] of one group, or back: dx[image] = w transposed @ g[image].
+Gemm product_of_group(const Conv2d& c, bool backward, int64_t group, const void* in, const void* w,
+                      const void* bias, void* out) {
+  const int64_t places = c.h * c.w, inputs = c.c / c.groups, outputs = c.oc / c.groups,
+                size = size_of(c.dtype);
+  const int64_t from = backward ? outputs : inputs, to = backward ? inputs : outputs;
+  const auto at = [&](const void* p, int64_t i) { return static_cast<const char*>(p) + i * size; };
+  Gemm g = {};
+  g.dtype = c.dtype;
+  g.batch = c.n;
+  g.m = to;
+  g.n = places;
+  g.k = from;
+  g.a = at(w, group * inputs * outputs);
+  g.a_stride = backward ? MatrixStride{1, inputs, 0} : MatrixStride{inputs, 1, 0};
+  g.b = at(in, group * from * places);
+  g.b_stride = {places, 1, c.groups * from * places};
+  g.c = static_cast<char*>(out) + group * to * places * size;
+  g.c_stride = {places, 1, c.groups * to * places};
+  g.alpha = 1;
+  g.bias = bias ? at(bias, group * to) : nullptr;
+  g.bias_per_row = true;
+  return g;
+}
+
+void run(const Conv2d& c, bool backward, const void* in, const void* w, const void* bias, void* out,
+         void* scratch) {
+  if (c.n == 0) return;
+  if (is_product(c)) {
+    for (int64_t group = 0; group < c.groups; group++) {
+      gemm(product_of_group(c, backward, group, in, w, bias, out), scratch);
+    }
+    return;
+  }
+  by_float(c.dtype, [&](auto type) {
+    using T = decltype(type);
+    if constexpr (!kIsHalf<T>) {
+      correlate(correlation_of<T>(c, backward, most_threads()), static_cast<const T*>(in),
+                static_cast<const T*>(w), static_cast<const T*>(bias), static_cast<T*>(out), scratch);
+    }
+  });
+}
+
+size_t run_scratch(const Conv2d& c, bool backward) {
+  if (c.n == 0) return 0;
+  if (is_product(c))
+    return gemm_scratch(product_of_group(c, backward, 0, nullptr, nullptr, nullptr, nullptr));
+  return c.dtype == Dtype::Float64 ? correlation_of<double>(c, backward, most_threads()).bytes()
+                                   : correlation_of<float>(c, backward, most_threads()).bytes();
+}
+
+}  // namespace
+
+void conv2d(const Conv2d& c, const void* x, const void* w, const void* bias, void* y, void* scratch) {
+  run(c, false, x, w, bias, y, scratch);
+}
+size_t conv2d_scratch(const Conv2d& c) { return run_scratch(c, false); }
+
+void conv2d_grad_input(const Conv2d& c, const void* g, const void* w, void* dx, void* scratch) {
+  run(c, true, g, w, nullptr, dx, scratch);
+}
+size_t conv2d_grad_input_scratch(const Conv2d& c) { return run_scratch(c, true); }
+
+void conv2d_grad_weight(const Conv2d& c, const void* g, const void* x, void* dw, void* scratch) {
+  if (c.n == 0) {
+    memset(dw, 0, static_cast<size_t>(c.oc * (c.c / c.groups) * c.kh * c.kw) * size_of(c.dtype));
+    return;
+  }
+  by_float(c.dtype, [&](auto type) {
+    using T = decltype(type);
+    if constexpr (!kIsHalf<T>) {
+      weight_grad(weight_grad_of<T>(c, most_threads()), static_cast<const T*>(g), static_cast<const T*>(x),
+                  static_cast<T*>(dw), scratch);
+    }
+  });
+}
+size_t conv2d_grad_weight_scratch(const Conv2d& c) {
+  if (c.n == 0) return 0;
+  return c.dtype == Dtype::Float64 ? weight_grad_of<double>(c, most_threads()).bytes()
+                                   : weight_grad_of<float>(c, most_threads()).bytes();
+}
+
+}  // namespace lamina::LAMINA_ISA
