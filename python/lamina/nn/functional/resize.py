@@ -98,7 +98,7 @@ def _taps(
     mode: str, before: int, after: int, factor: float | None, align_corners: bool, real: type
 ) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Where along a dimension each new value is read from, and with which weights."""
-    targets = np.arange(after, dtype=real)
+    targets: np.ndarray = np.arange(after, dtype=real)
     step = real(before / after if factor is None else 1 / factor)
     last = before - 1
     if mode in ("nearest", "nearest-exact"):

@@ -70,7 +70,7 @@ class Hooks:
 
         >>> layer = lamina.nn.Linear(2, 2)
         >>> handle = layer.register_forward_hook(lambda module, args, output: output * 0)
-        >>> float(layer(lamina.ones(1, 2)).sum())
+        >>> layer(lamina.ones(1, 2)).sum().item()
         0.0
         """
         return RemovableHandle.register(self._forward_hooks, Hook(hook, with_kwargs, always_call), prepend)
