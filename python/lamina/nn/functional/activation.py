@@ -11,7 +11,6 @@ from lamina._core import Tensor
 
 import lamina
 from lamina import _core
-from lamina.nn.functional.in_place import overwrite
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -20,12 +19,12 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> lamina.nn.functional.relu(lamina.tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
-    return overwrite(input, _core.relu) if inplace else _core.relu(input)
+    return _core.relu_(input) if inplace else _core.relu(input)
 
 
 def relu_(input: Tensor) -> Tensor:
     """``relu`` written over its input."""
-    return overwrite(input, _core.relu)
+    return _core.relu_(input)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -33,7 +32,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10, 2010.
     """
-    return overwrite(input, _core.relu6) if inplace else _core.relu6(input)
+    return _core.relu6_(input) if inplace else _core.relu6(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -43,13 +42,13 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     [-1.0, 2.0]
     """
     if inplace:
-        return overwrite(input, _core.leaky_relu, negative_slope)
+        return input._assign(_core.leaky_relu(input, negative_slope))
     return _core.leaky_relu(input, negative_slope)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """``leaky_relu`` written over its input."""
-    return overwrite(input, _core.leaky_relu, negative_slope)
+    return input._assign(_core.leaky_relu(input, negative_slope))
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -81,7 +80,7 @@ def rrelu(
     with lamina.no_grad():
         slope = lamina.empty_like(input).uniform_(lower, upper)
         slope = lamina.where(input > 0, lamina.ones_like(slope), slope)
-    return overwrite(input, lambda x: x * slope) if inplace else input * slope
+    return input.mul_(slope) if inplace else input * slope
 
 
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
@@ -96,7 +95,7 @@ def sigmoid(input: Tensor) -> Tensor:
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(x + 3) / 6`` for each element; any shape. Source: Courbariaux et al., BinaryConnect, 2015."""
-    return overwrite(input, _core.hardsigmoid) if inplace else _core.hardsigmoid(input)
+    return _core.hardsigmoid_(input) if inplace else _core.hardsigmoid(input)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -123,7 +122,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise _core.ShapeError(f"hardtanh: min_val should be at most max_val, got {min_val} and {max_val}")
     if inplace:
-        return overwrite(input, _core.hardtanh, min_val, max_val)
+        return input._assign(_core.hardtanh(input, min_val, max_val))
     return _core.hardtanh(input, min_val, max_val)
 
 
@@ -151,12 +150,12 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
     Sources: Elfwing et al., 2017; Ramachandran et al., Searching for Activation Functions, 2017.
     """
-    return overwrite(input, _core.silu) if inplace else _core.silu(input)
+    return _core.silu_(input) if inplace else _core.silu(input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * tanh(softplus(x))`` for each element; any shape. Source: Misra, Mish, 2019."""
-    return overwrite(input, _core.mish) if inplace else _core.mish(input)
+    return _core.mish_(input) if inplace else _core.mish(input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -164,17 +163,17 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: Howard et al., Searching for MobileNetV3, 2019.
     """
-    return overwrite(input, _core.hardswish) if inplace else _core.hardswish(input)
+    return _core.hardswish_(input) if inplace else _core.hardswish(input)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere; any shape. Source: Clevert et al., 2015."""
-    return overwrite(input, _core.elu, alpha) if inplace else _core.elu(input, alpha)
+    return input._assign(_core.elu(input, alpha)) if inplace else _core.elu(input, alpha)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """``elu`` written over its input."""
-    return overwrite(input, _core.elu, alpha)
+    return input._assign(_core.elu(input, alpha))
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -185,7 +184,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     if alpha == 0:
         raise _core.ShapeError("celu: alpha must not be 0")
-    return overwrite(input, _core.celu, alpha) if inplace else _core.celu(input, alpha)
+    return input._assign(_core.celu(input, alpha)) if inplace else _core.celu(input, alpha)
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -195,12 +194,12 @@ def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """The scaled ``elu`` that keeps mean 0 and variance 1; any shape. Source: Klambauer et al., 2017."""
-    return overwrite(input, _core.selu) if inplace else _core.selu(input)
+    return _core.selu_(input) if inplace else _core.selu(input)
 
 
 def selu_(input: Tensor) -> Tensor:
     """``selu`` written over its input."""
-    return overwrite(input, _core.selu)
+    return _core.selu_(input)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -232,13 +231,13 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``x`` where it exceeds ``threshold``, ``value`` elsewhere; any shape."""
     if inplace:
-        return overwrite(input, _core.threshold, threshold, value)
+        return input._assign(_core.threshold(input, threshold, value))
     return _core.threshold(input, threshold, value)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """``threshold`` written over its input."""
-    return overwrite(input, _core.threshold, threshold, value)
+    return input._assign(_core.threshold(input, threshold, value))
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

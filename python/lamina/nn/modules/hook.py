@@ -10,6 +10,7 @@ from typing import Any
 
 from lamina._core import Tensor
 
+from lamina import _core
 from lamina.utils.hooks import RemovableHandle
 
 
@@ -207,35 +208,13 @@ def _checked(old: tuple[Any, ...], result: Any, word: str) -> tuple[Any, ...]:
 def _tie(
     values: tuple[Any, ...], places: list[int], react: Callable[[list[Any]], list[Any]]
 ) -> tuple[Any, ...]:
-    """``values`` with those at ``places`` passed through one point of the graph, whose gradients ``react``
-    may change.
-
-    Several tensors are joined into one there, because only then all their gradients are known at the same
-    time.
-    """
+    """``values`` with those at ``places`` led through one node of the graph, whose way back is ``react``."""
     if not places:
         return values
     tensors = [values[place] for place in places]
-    shapes = [tensor.shape for tensor in tensors]
+    aliases = [tensor.detach() for tensor in tensors]
+    _core.record_function("ModuleHook", tensors, aliases, lambda *grads: react(list(grads)))
     tied = list(values)
-    if len(tensors) == 1:
-        point = tensors[0].view(shapes[0])
-        point.register_hook(lambda grad: react([grad])[0])
-        tied[places[0]] = point
-        return tuple(tied)
-    import lamina
-
-    sizes = [tensor.numel() for tensor in tensors]
-    point = lamina.cat([tensor.reshape(-1) for tensor in tensors])
-
-    def on_joint_grad(grad: Tensor) -> Tensor:
-        pieces = [piece.reshape(shape) for piece, shape in zip(grad.split(sizes), shapes, strict=True)]
-        changed = react(pieces)
-        if all(new is old for new, old in zip(changed, pieces, strict=True)):
-            return grad
-        return lamina.cat([piece.reshape(-1) for piece in changed])
-
-    point.register_hook(on_joint_grad)
-    for place, piece, shape in zip(places, point.split(sizes), shapes, strict=True):
-        tied[place] = piece.reshape(shape)
+    for place, alias in zip(places, aliases, strict=True):
+        tied[place] = alias
     return tuple(tied)
