@@ -150,10 +150,10 @@ def test_gumbel_softmax_draws_classes_by_their_probability() -> None:
 def test_the_dimension_should_be_named() -> None:
     x = array(2, 3)
     for name in ("softmax", "log_softmax", "softmin"):
-        with pytest.warns(UserWarning, match=f"Implicit dimension choice for {name} "):
+        with pytest.warns(UserWarning, match=f"{name}: the implicit choice"):
             output = getattr(F, name)(tensor(x))
         close(output, getattr(F, name)(tensor(x), dim=1).numpy())
-    with pytest.warns(UserWarning, match="Implicit dimension") as caught:
+    with pytest.warns(UserWarning, match="implicit choice") as caught:
         nn.Softmax()(tensor(array(3)))
     assert caught[0].filename == __file__
 

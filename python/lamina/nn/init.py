@@ -177,8 +177,7 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """Fill from U(-b, b), ``b = gain * sqrt(3 / fan)``; an empty tensor stays. ``a`` is the slope of
-    leaky_relu.
+    """Fill from U(-b, b), ``b = gain * sqrt(3 / fan)``; ``a`` is the slope of leaky_relu.
 
     Source: He et al., Delving Deep into Rectifiers, 2015.
     """
@@ -205,8 +204,7 @@ def kaiming_normal_(
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
-    """Fill, seen as a matrix of dimension 0 against the others, with orthonormal rows or columns times
-    ``gain``.
+    """Fill, seen as a matrix of dimension 0 against the others, with orthonormal rows or columns.
 
     Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear networks, 2013.
 
@@ -224,8 +222,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
             lamina.empty(rows, columns, dtype=lamina.float64).normal_(0.0, 1.0, generator=generator).numpy()
         )
         q, r = np.linalg.qr(drawn if rows >= columns else drawn.T)
-        # QR leaves the signs open; a positive diagonal of R makes the result uniform over orthogonal
-        # matrices.
+        # QR leaves the signs open; a positive diagonal of R makes the result uniform.
         q = q * np.sign(np.diagonal(r))
         q = np.ascontiguousarray((q if rows >= columns else q.T) * gain)
         return tensor.copy_(lamina.from_numpy(q).reshape(tensor.shape))

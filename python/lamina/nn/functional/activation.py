@@ -256,8 +256,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 def _softmax_dim(name: str, ndim: int, stacklevel: int) -> int:
     warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. "
-        "Change the call to include dim=X as an argument.",
+        f"{name}: the implicit choice of a dimension is deprecated, name one with dim=...",
         stacklevel=stacklevel,
     )
     return 0 if ndim in (0, 1, 3) else 1

@@ -26,8 +26,7 @@ def conv1d(
 ) -> Tensor:
     """Cross-correlation: input (n, c, l) or (c, l), weight (out, c / groups, k), bias (out) -> (n, out, l').
 
-    ``l' = (l + 2 * padding - dilation * (k - 1) - 1) // stride + 1``. Padding ``"same"`` keeps l, ``"valid"``
-    is 0.
+    ``l' = (l + 2 * padding - dilation * (k - 1) - 1) // stride + 1``. ``"same"`` keeps l, ``"valid"`` is 0.
 
     Raises:
         ShapeError: sizes do not fit, or ``"same"`` with a stride.
@@ -55,11 +54,12 @@ def conv2d(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation: input (n, c, h, w) or (c, h, w), weight (out, c / groups, kh, kw), bias (out)
-    -> (n, out, h', w').
+    """Cross-correlation: (n, c, h, w) or (c, h, w) -> (n, out, h', w') or (out, h', w').
 
-    ``h' = (h + 2 * padding - dilation * (kh - 1) - 1) // stride + 1``. Padding ``"same"`` keeps h and w,
-    ``"valid"`` is 0.
+    ``weight`` is (out, c / groups, kh, kw), ``bias`` (out).
+
+    ``h' = (h + 2 * padding - dilation * (kh - 1) - 1) // stride + 1``. ``"same"`` keeps h, w; ``"valid"`` is
+    0.
 
     Raises:
         ShapeError: sizes do not fit, or ``"same"`` with a stride.

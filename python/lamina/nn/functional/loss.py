@@ -28,8 +28,7 @@ def cross_entropy(
 
     A floating target of the shape of ``input`` holds a probability per class. ``weight`` (c) weighs the
     classes, and the mean is the weighted one. Class ``ignore_index`` counts for nothing. ``label_smoothing``
-    in [0, 1] mixes the target with the uniform distribution (Szegedy et al., Rethinking the Inception
-    Architecture, 2015).
+    in [0, 1] mixes the target with the uniform distribution (Szegedy et al., Rethinking Inception, 2015).
 
     Raises:
         IndexError: a class outside of [0, c).
@@ -202,8 +201,8 @@ def binary_cross_entropy(
     reduction = chosen(reduction, size_average, reduce)
     if input.shape != target.shape:
         raise _core.ShapeError(
-            f"binary_cross_entropy: using a target size ({target.shape}) that is different to the input size "
-            f"({input.shape}) is deprecated. Please ensure they have the same size."
+            "binary_cross_entropy: expected the same shape, "
+            f"got input {tuple(input.shape)} and target {tuple(target.shape)}"
         )
     if input.numel() and not (input.min().item() >= 0.0 and input.max().item() <= 1.0):
         raise _core.ShapeError("binary_cross_entropy: all elements of input should be between 0 and 1")
@@ -239,7 +238,10 @@ def binary_cross_entropy_with_logits(
     """
     reduction = chosen(reduction, size_average, reduce)
     if input.shape != target.shape:
-        raise _core.ShapeError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+        raise _core.ShapeError(
+            "binary_cross_entropy_with_logits: expected the same shape, "
+            f"got input {tuple(input.shape)} and target {tuple(target.shape)}"
+        )
     # With s(x) the sigmoid: -log s(x) is -logsigmoid(x), and -log(1 - s(x)) = x - logsigmoid(x).
     logp = _core.logsigmoid(input)
     if pos_weight is None:
@@ -260,8 +262,7 @@ def kl_div(
     """``t (log t - input)`` per element, ``input`` being log-probabilities.
 
     With ``log_target`` the target holds logarithms too.     ``"batchmean"`` divides the sum by the size of
-    dimension 0, which is the divergence of Kullback & Leibler, 1951; ``"mean"`` divides by the number of
-    elements.
+    dimension 0, which is the divergence of Kullback & Leibler, 1951; ``"mean"`` is per element.
     """
     if reduction != "batchmean":
         reduction = chosen(reduction, size_average, reduce)

@@ -44,8 +44,8 @@ def margin_ranking_loss(
     reduction = chosen(reduction, size_average, reduce)
     if not input1.ndim == input2.ndim == target.ndim:
         raise _core.ShapeError(
-            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
-            f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
+            "margin_ranking_loss: expected the same number of dimensions, "
+            f"got {tuple(input1.shape)}, {tuple(input2.shape)} and {tuple(target.shape)}"
         )
     return reduced((margin - target * (input1 - input2)).clamp(min=0), reduction)
 

@@ -84,13 +84,11 @@ def _limit_rows(weight: Tensor, index: Tensor, max_norm: float, norm_type: float
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 class numbers (...) -> int64 (..., num_classes) with a single 1 in each row; -1: largest number +
-    1.
+    """int64 class numbers (...) -> int64 (..., num_classes) with a single 1 in each row.
 
     Raises:
         TypeError: ``tensor`` is not int64.
-        ShapeError: a class number is negative or not below ``num_classes``, or the count of an empty tensor
-            is open.
+        ShapeError: a class number is negative or not below ``num_classes``, or the tensor is empty.
 
     >>> lamina.nn.functional.one_hot(lamina.tensor([0, 2])).tolist()
     [[1, 0, 0], [0, 0, 1]]

@@ -18,8 +18,7 @@ def _check(p: float) -> None:
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``; nothing when not
-    training.
+    """Zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``, in training only.
 
     Source: Srivastava et al., Dropout, 2014.
 
@@ -105,8 +104,7 @@ def _alpha_dropout(input: Tensor, p: float, training: bool, inplace: bool, shape
     if p == 1:
         return input.mul_(0.0) if inplace else input * 0.0
     limit = -1.7580993408473766  # -scale * alpha of SELU
-    # y = a * (x or limit) + b has mean 0 and variance 1 if x has: a^-2 = (1 - p) (1 + p limit^2), b = -a p
-    # limit.
+    # y = a * (x or limit) + b keeps mean 0 and variance 1: a^-2 = (1 - p) (1 + p limit^2), b = -a p limit.
     a = 1 / math.sqrt((1 - p) * (1 + p * limit * limit))
     with lamina.no_grad():
         kept = _noise(input, shape, p) * (1 - p)

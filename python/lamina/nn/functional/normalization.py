@@ -1,7 +1,6 @@
 """Normalisation over a batch, over features, over groups of channels, over vectors.
 
-The core has the fused laws; this file chooses and checks. Layers: lamina.nn.modules.normalization and
-batchnorm."""
+The core has the fused laws; this file chooses and checks. Layers: lamina.nn.modules."""
 
 from __future__ import annotations
 
@@ -20,8 +19,7 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions, whose sizes are
-    ``normalized_shape``.
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions, ``normalized_shape``.
 
     Source: Ba et al., Layer Normalization, 2016.
 

@@ -11,8 +11,7 @@ from lamina import _core
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """Widen ``input``: ``pad`` holds (before, after) for the last dimension, then for the one before it, and
-    so on.
+    """Widen ``input``: ``pad`` holds (before, after) for the last dimension, the one before it, and so on.
 
     Modes: ``"constant"`` (with ``value``, 0 by default), ``"reflect"``, ``"replicate"``, ``"circular"``.
     Negative numbers cut off instead; the last three modes leave the first one or two dimensions (n, c) alone.

@@ -1,5 +1,4 @@
-"""Pooling over windows: arguments as users write them, onto the 2-d laws of the core, and adaptive forms
-composed.
+"""Pooling over windows: arguments as users write them, onto the 2-d laws of the core; adaptive forms.
 
 Layers: lamina.nn.modules.pooling."""
 
@@ -26,10 +25,10 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest value of each window: (n, c, h, w) or (c, h, w) -> (..., h', w'). The stride is the
-    window's size.
+    """The largest value of each window: (n, c, h, w) or (c, h, w) -> (..., h', w').
 
-    With ``return_indices`` also the int64 places of the values, counted in the plane of h * w.
+    The stride is the window's size unless given. With ``return_indices`` also the int64 places of the
+    values, counted in the plane of h * w.
 
     Raises:
         ShapeError: the window does not fit, or the padding is more than half of it.
@@ -79,8 +78,7 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window: (n, c, h, w) or (c, h, w) -> (..., h', w'). The stride is the window's size.
 
-    The border of zeros counts as values with ``count_include_pad``; ``divisor_override`` divides by another
-    number.
+    The border of zeros counts as values with ``count_include_pad``; ``divisor_override`` replaces the count.
 
     Raises:
         ShapeError: the window does not fit, the padding is more than half of it, or the divisor is 0.
@@ -166,9 +164,9 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest values of windows placed so that (..., h, w) becomes (..., *output_size); None keeps a
-    size.
+    """The largest values of windows placed so that (..., h, w) becomes (..., *output_size).
 
+    None in ``output_size`` keeps a size.
     With ``return_indices`` also the int64 places of the values, counted in the plane of h * w.
     """
     wanted = _output_sizes("adaptive_max_pool2d", input, output_size)

@@ -44,7 +44,7 @@ def warn_if_broadcast(input: Tensor, target: Tensor) -> None:
     """A target of another shape is usually a mistake, though sizes may broadcast."""
     if input.shape != target.shape:
         warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
-            "This will likely lead to incorrect results due to broadcasting.",
+            f"loss: the target's shape {tuple(target.shape)} is not the input's {tuple(input.shape)}; "
+            "they are broadcast, which is seldom meant",
             stacklevel=3,
         )

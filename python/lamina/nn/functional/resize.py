@@ -40,12 +40,11 @@ def interpolate(
 
     Modes: nearest, nearest-exact, linear (3-d input), bilinear, bicubic (4-d), trilinear (5-d), area. With
     ``align_corners`` the centres of the corner pixels coincide, otherwise the image's edges do.
-    ``recompute_scale_factor`` takes the factor from the rounded sizes. Cubic kernel: Keys, 1981, with a =
-    -0.75.
+    ``recompute_scale_factor`` takes the factor from the rounded sizes. The cubic kernel is that of Keys,
+    1981.
 
     Raises:
-        ShapeError: both or neither of the two sizes are given, or the mode does not suit the input or the
-            option.
+        ShapeError: both or neither of the two sizes are given, or the mode does not suit the rest.
 
     >>> lamina.nn.functional.interpolate(lamina.tensor([[[1.0, 2.0]]]), scale_factor=2).tolist()
     [[[1.0, 1.0, 2.0, 2.0]]]

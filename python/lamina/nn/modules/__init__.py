@@ -1,2 +1,1 @@
-"""The layers, one file per kind, under PyTorch's paths where it has them; users import them from
-``lamina.nn``."""
+"""The layers, one file per kind, under PyTorch's paths where it has them; import from ``lamina.nn``."""

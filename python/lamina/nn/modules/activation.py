@@ -1,5 +1,4 @@
-"""Activation layers. The laws and their sources are in lamina.nn.functional; a layer holds the parameters of
-one."""
+"""Activation layers. The laws and their sources are in lamina.nn.functional; a layer holds its options."""
 
 from __future__ import annotations
 
@@ -101,9 +100,7 @@ class LeakyReLU(Module):
 
 
 class PReLU(Module):
-    """``leaky_relu`` with a learnt slope ``weight``: one for all, or one per channel (dimension 1 of the
-    input).
-    """
+    """``leaky_relu`` with a learnt slope ``weight``: one for all, or one per channel (dimension 1)."""
 
     def __init__(
         self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
@@ -126,9 +123,7 @@ class PReLU(Module):
 
 
 class RReLU(Module):
-    """``leaky_relu`` whose slope is drawn from U(lower, upper) per element in training, and their mean
-    otherwise.
-    """
+    """``leaky_relu`` whose slope is drawn from U(lower, upper) per element in training, else their mean."""
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
         super().__init__()
@@ -201,9 +196,7 @@ class Softsign(Module):
 
 
 class GELU(Module):
-    """``x * Phi(x)`` with the normal distribution function Phi, or its approximation by ``"tanh"``; any
-    shape.
-    """
+    """``x * Phi(x)`` with the normal distribution function Phi, or approximated by ``"tanh"``; any shape."""
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()

@@ -119,8 +119,7 @@ class _ConvNd(Module):
 class Conv1d(_ConvNd):
     """Cross-correlation over one dimension: (n, in_channels, l) or without n -> (n, out_channels, l').
 
-    ``weight`` is (out_channels, in_channels / groups, k). ``padding_mode`` is zeros, reflect, replicate or
-    circular.
+    ``weight`` is (out_channels, in_channels / groups, k). ``padding_mode`` as in ``Conv2d``.
     """
 
     _dims = 1

@@ -48,8 +48,7 @@ class Hooks:
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
-        """Call ``hook(module, args)`` before each forward; what it returns, if not None, replaces the
-        arguments.
+        """Call ``hook(module, args)`` before each forward; its result, if not None, replaces the arguments.
 
         With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and returns None or ``(args, kwargs)``.
         """
@@ -63,7 +62,7 @@ class Hooks:
         with_kwargs: bool = False,
         always_call: bool = False,
     ) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after each forward; what it returns, if not None, replaces the
+        """Call ``hook(module, args, output)`` after each forward; its result, if not None, replaces the
         output.
 
         With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``. With ``always_call`` it runs even
@@ -86,8 +85,7 @@ class Hooks:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known.
 
         Both are tuples, with None where there is no gradient; the hook may return another ``grad_input``.
-        Only positional arguments count as inputs. A module changed in place by its own forward cannot have
-        this hook.
+        Only positional arguments count as inputs.
         """
         return RemovableHandle.register(self._backward_hooks, hook, prepend)
 

@@ -28,8 +28,7 @@ class Identity(Module):
 class Linear(Module):
     """``x @ weight.T + bias``: (..., in_features) -> (..., out_features).
 
-    ``weight`` (out_features, in_features) and ``bias`` start from U(-1/sqrt(in_features),
-    1/sqrt(in_features)).
+    ``weight`` (out_features, in_features) and ``bias`` start from U(-b, b), b = 1/sqrt(in_features).
 
     >>> lamina.nn.Linear(3, 5)(lamina.ones(2, 3)).shape[1]
     5

@@ -39,8 +39,7 @@ class _WeightedLoss(_Loss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """``-log softmax(input)`` at the target's class: logits (n, c, ...), int64 classes (n, ...) or
-    probabilities.
+    """``-log softmax(input)`` at the target's class: logits (n, c, ...), int64 (n, ...) or probabilities.
 
     ``weight`` (c) weighs the classes, ``ignore_index`` is a class that counts for nothing,
     ``label_smoothing`` mixes the target with the uniform distribution.

@@ -47,9 +47,7 @@ class MarginRankingLoss(_MarginLoss):
 
 
 class CosineEmbeddingLoss(_MarginLoss):
-    """``1 - cos(x1, x2)`` where the target is 1, ``max(0, cos - margin)`` where it is -1: (n, d), (n, d),
-    (n).
-    """
+    """``1 - cos(x1, x2)`` where the target is 1, ``max(0, cos - margin)`` where it is -1."""
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)

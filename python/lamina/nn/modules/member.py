@@ -310,8 +310,7 @@ class Members:
         return module
 
     def set_submodule(self, target: str, module: Any, strict: bool = False) -> None:
-        """Put ``module`` under the dotted name ``target``; with ``strict`` only where a submodule stands
-        already.
+        """Put ``module`` under the dotted name ``target``; with ``strict`` only over an existing one.
 
         Raises:
             ValueError: ``target`` is empty.

@@ -18,8 +18,7 @@ Self = TypeVar("Self", bound="Module")
 
 
 class Module(Hooks, State):
-    """Base class of all layers and models: assign parameters and modules as attributes, and define
-    ``forward``.
+    """Base class of all layers and models: assign parameters and modules, and define ``forward``.
 
     >>> class Half(lamina.nn.Module):
     ...     def forward(self, x):

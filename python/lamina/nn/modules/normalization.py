@@ -18,8 +18,7 @@ from lamina.nn.parameter import Parameter
 
 
 class LayerNorm(Module):
-    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions, of sizes
-    ``normalized_shape``.
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions, ``normalized_shape``.
 
     >>> lamina.nn.LayerNorm(4)(lamina.ones(2, 4)).abs().sum().item()
     0.0

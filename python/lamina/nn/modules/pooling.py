@@ -179,9 +179,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The largest values of windows placed so that (..., h, w) becomes (..., *output_size); None keeps a
-    size.
-    """
+    """The largest values of windows placed so that (..., h, w) becomes (..., *output_size)."""
 
     def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)

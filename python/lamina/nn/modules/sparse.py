@@ -82,8 +82,7 @@ class Embedding(Module):
         max_norm: float | None = None,
         norm_type: float = 2.0,
     ) -> Embedding:
-        """A layer around the matrix ``embeddings`` (num_embeddings, embedding_dim), fixed unless
-        ``freeze=False``.
+        """A layer around the matrix ``embeddings`` (num_embeddings, embedding_dim); ``freeze`` it or not.
 
         Raises:
             ShapeError: ``embeddings`` is no matrix.

@@ -1,7 +1,6 @@
 """state_dict and load_state_dict: a module's tensors out to a flat dictionary of dotted names, and back in.
 
-Loading is all or nothing: values are written only after every name and shape was found right. Files:
-lamina.io."""
+Loading is all or nothing: values are written only after every name and shape was found right."""
 
 from __future__ import annotations
 
@@ -108,8 +107,7 @@ class State(Members):
 
         Raises:
             TypeError: ``state_dict`` is no mapping.
-            RuntimeError: names or shapes do not match; the text lists all of them, and the module is
-                unchanged.
+            RuntimeError: names or shapes do not match; all are listed, and nothing is changed.
 
         >>> layer = lamina.nn.Linear(2, 3)
         >>> layer.load_state_dict(layer.state_dict())
@@ -232,9 +230,7 @@ class State(Members):
         return RemovableHandle.register(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata)`` after; it changes ``state_dict`` in
-        place.
-        """
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` after; it edits ``state_dict``."""
 
         def checked(*args: Any) -> None:
             if hook(*args) is not None:
@@ -247,9 +243,7 @@ class State(Members):
         return RemovableHandle.register(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)``
-        before.
-        """
+        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)``."""
         return RemovableHandle.register(self._load_state_dict_pre_hooks, partial(hook, self))
 
     def _register_load_state_dict_pre_hook(

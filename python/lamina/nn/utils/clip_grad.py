@@ -1,4 +1,6 @@
-"""Gradients kept within bounds: by the norm of all of them together, or each value by itself."""
+"""Gradients kept within bounds: by the norm of all of them together, or each value by itself.
+
+``foreach`` is accepted everywhere as in PyTorch, where it chooses between two loops with the same result."""
 
 from __future__ import annotations
 
@@ -26,9 +28,6 @@ def get_total_norm(
 ) -> Tensor:
     """The ``norm_type`` norm of all elements of all ``tensors`` as one vector; a tensor without dimensions.
 
-    ``foreach`` is PyTorch's choice between two ways to loop, of which lamina needs only one: both give this
-    result.
-
     Raises:
         RuntimeError: the norm is NaN or infinite and ``error_if_nonfinite``.
 
@@ -42,8 +41,8 @@ def get_total_norm(
         total = lamina.stack(norms).norm(norm_type) if norms else lamina.tensor(0.0)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
-            f"The total norm of order {norm_type} for gradients is non-finite, so it cannot be clipped. "
-            "To disable this error and scale the gradients anyway, set error_if_nonfinite=False"
+            f"get_total_norm: the norm of order {norm_type} is non-finite ({total.item()}), "
+            "and error_if_nonfinite asks for an error"
         )
     return total
 
@@ -51,9 +50,7 @@ def get_total_norm(
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
-    """Scale all gradients by ``max_norm / total_norm`` where that is below 1; ``foreach`` as in
-    ``get_total_norm``.
-    """
+    """Scale all gradients by ``max_norm / total_norm`` where that is below 1."""
     with lamina.no_grad():
         scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
         for gradient in _gradients(parameters):
@@ -67,10 +64,9 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scale all gradients in place so that their common norm is at most ``max_norm``; returns the norm
-    before.
+    """Scale all gradients in place so that their common norm is at most ``max_norm``; returns what it was.
 
-    ``norm_type`` may be ``inf``; ``foreach`` as in ``get_total_norm``. Source: Pascanu et al., On the
+    ``norm_type`` may be ``inf``. Source: Pascanu et al., On the
     difficulty of training recurrent neural networks, 2012.
 
     Raises:
@@ -90,9 +86,7 @@ def clip_grad_norm_(
 def clip_grad_value_(
     parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
 ) -> None:
-    """Limit each value of each gradient to ``[-clip_value, clip_value]``; ``foreach`` as in
-    ``get_total_norm``.
-    """
+    """Limit each value of each gradient to ``[-clip_value, clip_value]``."""
     limit = float(clip_value)
     with lamina.no_grad():
         for gradient in _gradients(parameters):
