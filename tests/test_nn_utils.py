@@ -84,3 +84,63 @@ def test_parameters_to_vector_and_back() -> None:
     assert weight[0, 1].item() == 1.0
     with pytest.raises(TypeError):
         utils.vector_to_parameters([0.0] * 9, layer.parameters())
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1, None])
+def test_weight_norm(dim: int | None) -> None:
+    layer = nn.Linear(3, 4).double()
+    weight, x = layer.weight.detach().numpy().copy(), array(2, 3)
+    utils.weight_norm(layer, dim=dim)
+    close(layer(tensor(x)), x @ weight.T + layer.bias.detach().numpy())
+    axis = None if dim is None else 1 - dim % 2
+    norm = np.linalg.norm(weight, axis=axis, keepdims=dim is not None)
+    close(layer.weight_g, norm)
+    with lamina.no_grad():
+        layer.weight_g.mul_(3.0)
+        layer.weight_v.mul_(5.0)  # the direction's length does not count
+    layer(tensor(x)).sum().backward()
+    close(layer.weight, 3 * weight)
+    close(layer.weight_g.grad, (x.sum(0) * weight / norm).sum(axis, keepdims=dim is not None))
+    assert abs((layer.weight_v.grad.numpy() * weight).sum()) < 1e-10
+    with pytest.raises(RuntimeError, match="normalised already"):
+        utils.weight_norm(layer)
+    utils.remove_weight_norm(layer)
+    assert sorted(layer.state_dict()) == ["bias", "weight"] and isinstance(layer.weight, nn.Parameter)
+    close(layer.weight, 3 * weight)
+    layer(tensor(x))
+    with pytest.raises(ValueError, match="not normalised"):
+        utils.remove_weight_norm(layer)
+    with pytest.raises(AttributeError):
+        utils.weight_norm(layer, "kernel")
+
+
+def test_spectral_norm() -> None:
+    layer = nn.Conv2d(3, 4, 2).double()
+    weight = layer.weight.detach().numpy().copy()
+    original = layer.weight
+    utils.spectral_norm(layer, n_power_iterations=3)
+    assert layer.weight_orig is original
+    x = tensor(array(1, 3, 4, 4))
+    for _ in range(40):
+        output = layer(x)
+    largest = np.linalg.svd(weight.reshape(4, -1))[1][0]
+    close(layer.weight, weight / largest, 1e-6)
+    output.sum().backward()
+    # The quotient does not change along the weight itself.
+    assert abs((original.grad.numpy() * weight).sum()) < 1e-6
+    layer.eval()
+    u = layer.weight_u.clone()
+    layer(x)
+    close(layer.weight_u, u.numpy())
+    other = utils.spectral_norm(nn.Conv2d(3, 4, 2).double())
+    other.load_state_dict(layer.state_dict())
+    close(other.eval()(x), layer(x).detach().numpy())
+    with pytest.raises(RuntimeError, match="normalised already"):
+        utils.spectral_norm(layer)
+    utils.remove_spectral_norm(layer)
+    close(layer.weight, weight / largest, 1e-6)
+    assert sorted(layer.state_dict()) == ["bias", "weight"] and layer.weight.requires_grad
+    with pytest.raises(ValueError, match="not normalised"):
+        utils.remove_spectral_norm(layer)
+    with pytest.raises(ValueError, match="must be positive"):
+        utils.spectral_norm(layer, n_power_iterations=0)

@@ -1,4 +1,4 @@
-"""Helpers around modules: clipping of gradients, parameters as one vector."""
+"""Helpers around modules: clipping of gradients, parameters as one vector, weights normalised before use."""
 
 from lamina.nn.utils.clip_grad import (
     clip_grad_norm_,
@@ -7,6 +7,8 @@ from lamina.nn.utils.clip_grad import (
     get_total_norm,
 )
 from lamina.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from lamina.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
+from lamina.nn.utils.weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm_",
@@ -14,5 +16,9 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "remove_spectral_norm",
+    "remove_weight_norm",
+    "spectral_norm",
     "vector_to_parameters",
+    "weight_norm",
 ]
