@@ -1,4 +1,6 @@
 // The backward walk from Python: modes, hooks, graph nodes, and functions whose way back is written in Python.
+#include <algorithm>
+
 #include "bind/define.h"
 #include "ops/walk.h"
 
@@ -74,7 +76,8 @@ void bind_nodes(py::module_& m) {
   method("_output_nr", [](const Tensor& x) { return x.impl()->grad_meta ? x.impl()->grad_meta->slot : 0; });
 }
 
-// A node whose way back is a Python callable: takes the output gradients (None where none arrived), returns the input gradients.
+// A node whose way back is a Python callable: takes the saved tensors and the output gradients (None where none arrived),
+// returns the input gradients.
 class PythonNode final : public Node {
  public:
   PythonNode(const char* name, int outputs, std::shared_ptr<py::object> back, std::shared_ptr<py::object> label, std::vector<Shape> shapes, std::vector<Dtype> dtypes)
@@ -82,7 +85,10 @@ class PythonNode final : public Node {
   Tensors apply(const Tensors& grads) override {
     if (!back_) fail<Error>(name_, ": Trying to backward through the graph a second time; pass retain_graph=True to the first backward()");
     const py::gil_scoped_acquire gil;
-    const py::object result = (*back_)(*list_from(grads));
+    const Back context{grads, *this};
+    Tensors saved;
+    for (const Saved& x : saved_) saved.push_back(x.get(context));
+    const py::object result = (*back_)(list_from(saved), *list_from(grads));
     py::list given = py::isinstance<py::tuple>(result) || py::isinstance<py::list>(result) ? py::list(result) : py::list(py::make_tuple(result));
     if (given.size() < next().size()) fail<Error>(name_, ": returned an incorrect number of gradients (expected ", next().size(), ", got ", given.size(), ")");
     Tensors out;
@@ -97,7 +103,11 @@ class PythonNode final : public Node {
     }
     return out;
   }
-  void free_saved() override { back_.reset(); }
+  void free_saved() override {
+    back_.reset();
+    saved_.clear();
+  }
+  void save(Saved x) { saved_.push_back(std::move(x)); }
 
  private:
   Tensor fitted(const Tensor& g, size_t i) const {
@@ -109,12 +119,15 @@ class PythonNode final : public Node {
     return ops::to(reduce_to(g, shapes_[i]), dtypes_[i]);
   }
   std::shared_ptr<py::object> back_, label_;
+  std::vector<Saved> saved_;
   std::vector<Shape> shapes_;
   std::vector<Dtype> dtypes_;
 };
 
-void record_function(const py::object& name, const std::vector<MaybeTensor>& inputs, const Tensors& outputs, const py::object& back) {
-  const Tensors xs = tensors_from(inputs);
+// `outputs` and `saved` may hold None: an output without a gradient, nothing saved in that place.
+void record_function(const py::object& name, const std::vector<MaybeTensor>& inputs, const std::vector<MaybeTensor>& outputs,
+                     const std::vector<MaybeTensor>& saved, const py::object& back) {
+  const Tensors xs = tensors_from(inputs), ys = tensors_from(outputs);
   if (!recording(xs)) return;
   std::vector<Shape> shapes;
   std::vector<Dtype> dtypes;
@@ -125,10 +138,15 @@ void record_function(const py::object& name, const std::vector<MaybeTensor>& inp
   const py::str label(name);  // lives as long as the node: its characters are the node's name
   const char* text = PyUnicode_AsUTF8(label.ptr());
   if (!text) throw py::error_already_set();
-  Ref<Node> node(new PythonNode(text, static_cast<int>(outputs.size()), keep(back), keep(label), shapes, dtypes));
+  auto* python = new PythonNode(text, static_cast<int>(ys.size()), keep(back), keep(label), shapes, dtypes);
+  const Ref<Node> node(python);
   Recorder::connect(*node, xs);
-  for (size_t i = 0; i < outputs.size(); ++i)
-    if (is_floating(outputs[i].dtype())) set_maker(outputs[i], Ref<Maker>(node.get()), static_cast<int>(i));
+  for (const Tensor& x : tensors_from(saved)) {
+    const auto slot = std::find_if(ys.begin(), ys.end(), [&](const Tensor& y) { return y.defined() && x.defined() && y.same(x); });
+    python->save(slot == ys.end() ? Saved(x) : Saved::output(x, static_cast<int>(slot - ys.begin())));
+  }
+  for (size_t i = 0; i < ys.size(); ++i)
+    if (ys[i].defined() && is_floating(ys[i].dtype())) set_maker(ys[i], Ref<Maker>(node.get()), static_cast<int>(i));
 }
 
 }  // namespace
@@ -148,8 +166,8 @@ void bind_autograd(py::module_& m) {
     const Tensors in = inputs.value_or(Tensors());
     without_gil([&] { return backward({x}, {gradient.tensor}, in, {retain_graph.value_or(create_graph), create_graph, true}); });
   }, arg("gradient") = py::none(), arg("retain_graph") = py::none(), arg("create_graph") = false, arg("inputs") = py::none());
-  m.def("record_function", &record_function, arg("name"), arg("inputs"), arg("outputs"), arg("backward"),
-        "Make `outputs` look computed from `inputs` by an op whose way back is `backward(*output_grads) -> input_grads`.");
+  m.def("record_function", &record_function, arg("name"), arg("inputs"), arg("outputs"), arg("saved"), arg("backward"),
+        "Make `outputs` look computed from `inputs` by an op whose way back is `backward(saved, *output_grads) -> input_grads`.");
 }
 
 }  // namespace lamina::bind
