@@ -137,6 +137,11 @@ template <class V, class = typename V::Int>
 LAMINA_INLINE auto isnan(V a) {
   return a != a;
 }
+// a * b - p, exact, for p = a * b as rounded.
+template <class V, class = typename V::Int>
+LAMINA_INLINE V product_error(V a, V b, V p) {
+  return fma(a, b, -p);
+}
 LAMINA_INLINE F32 to_real(I32 a) { return to_float(a); }
 LAMINA_INLINE F64 to_real(I64 a) { return to_double(a); }
 

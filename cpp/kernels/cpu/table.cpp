@@ -1,13 +1,9 @@
-// Fills the table of this ISA, and keeps the one setting its kernels share: the number of threads.
+// Fills the table of this ISA.
 #include "kernels/cpu/table.h"
 
-#include "kernels/cpu/loops.h"
+#include "simd/simd.h"
 
 namespace lamina::LAMINA_ISA {
-
-int thread_count = 1;
-
-void set_threads(int n) { __atomic_store_n(&thread_count, n < 1 ? 1 : n, __ATOMIC_RELAXED); }
 
 static constexpr Kernels make_table() {
   Kernels table{};

@@ -55,6 +55,14 @@ LAMINA_INLINE V ldexp(V x, V n) {
   return x * exp2_of<V>(half) * exp2_of<V>(whole - half);
 }
 
+// x * factor rounded to a whole number, for results below 2^22 (2^51 in double): a number this large counts
+// in ones.
+template <class V>
+LAMINA_INLINE V nearest_product(V x, double factor) {
+  const V counting = constant<V>(kSingle<V> ? 0x1.8p23 : 0x1.8p52);
+  return fma(x, constant<V>(factor), counting) - counting;
+}
+
 // libm, lane by lane.
 template <class V, class F>
 LAMINA_INLINE V lanewise(F f, V x) {

@@ -6,13 +6,13 @@
 
 namespace lamina::LAMINA_ISA {
 
-// e^(a^2) erfc(a) for a >= 0, as t P(2t - 1) with t = 1 / (1 + c a), which decays as it does. A larger c
-// needs more terms, but a rounding error in t then moves a by less.
+// e^(a^2) erfc(a), a = scale x >= 0, as t P(2t - 1) with t = 1 / (1 + c a), which decays as it does. A larger
+// c needs more terms, but a rounding error in t then moves a by less.
 template <class V>
-LAMINA_INLINE V erfcx(V a) {
+LAMINA_INLINE V erfcx(V x, double scale) {
   constexpr double c = kSingle<V> ? 1.0 : 0.5;
-  const V t = constant<V>(1) / fma(constant<V>(c), a, constant<V>(1));
-  const V u = (t + t) - constant<V>(1);
+  const V t = constant<V>(1) / fma(constant<V>(c * scale), x, constant<V>(1));
+  const V u = fma(constant<V>(2), t, constant<V>(-1));
   if constexpr (kSingle<V>) {
     return t * polynomial(u, 0.8551671512, 0.2376808352, -0.09555636938, -0.01390646443, 0.02539511406,
                           -0.009568747444, -0.001220334785, 0.003761245598, -0.002361324598, 0.000351056156,
@@ -30,15 +30,19 @@ LAMINA_INLINE V erfcx(V a) {
   }
 }
 
-// e^(-scale a^2), scale a power of two. a^2 = h^2 + (a - h)(a + h) with h the upper half of a's bits, so that
-// h^2 is exact; the rounding error of a^2 itself would be multiplied by the exponent.
+// e^(-scale a^2) for a >= 0, and the a that it was taken of: beyond a bound e is 0, and a stays finite. The
+// rounding error of the square would be multiplied by the square, so it is carried along.
 template <class V>
-LAMINA_INLINE V exp_of_square(V a, double scale) {
-  constexpr int64_t upper = kSingle<V> ? -0x1000 : -0x8000000;
-  const V bounded = min(constant<V>(40), a);
-  const V h = from_bits(bits(bounded) & integer<V>(upper));
-  const V s = constant<V>(-scale);
-  return exp_of_sum(s * h * h, s * (bounded - h) * (bounded + h));
+struct SquareExp {
+  V e, a;
+};
+template <class V>
+LAMINA_INLINE SquareExp<V> exp_of_square(V a, double scale) {
+  // Where scale * a^2 reaches 104 (746 in double).
+  const double bound = scale == 1 ? (kSingle<V> ? 10.19 : 27.31) : (kSingle<V> ? 14.42 : 38.62);
+  a = min(constant<V>(bound), a);
+  const V b = constant<V>(-scale) * a, square = b * a;
+  return {exp_of_sum(square, product_error(b, a, square)), a};
 }
 
 // erf(x) / x for |x| <= 1, minus 1 so that the leading digits of the product are x's own.
@@ -63,29 +67,29 @@ LAMINA_INLINE V erf_near_zero(V x) {
 
 template <class V>
 LAMINA_INLINE V erf(V x) {
-  const V a = abs(x);
-  const V far = copysign(constant<V>(1) - exp_of_square(a, 1) * erfcx(a), x);
-  return select(a < constant<V>(1), erf_near_zero(x), select(isnan(x), x, far));
+  const SquareExp<V> at = exp_of_square(abs(x), 1);
+  const V far = copysign(fnma(at.e, erfcx(at.a, 1), constant<V>(1)), x);
+  return select(abs(x) < constant<V>(1), erf_near_zero(x), far);
 }
 
 template <class V>
 LAMINA_INLINE V erfc(V x) {
-  const V a = abs(x), tail = exp_of_square(a, 1) * erfcx(a);
-  return select(a < constant<V>(0.5), constant<V>(1) - erf_near_zero(x),
-                select(x < zero<V>(), constant<V>(2) - tail, tail));
+  const SquareExp<V> at = exp_of_square(abs(x), 1);
+  const V tail = at.e * erfcx(at.a, 1);
+  const V far = select(x < zero<V>(), constant<V>(2) - tail, tail);
+  return select(abs(x) < constant<V>(0.5), constant<V>(1) - erf_near_zero(x), far);
 }
 
-// The standard normal distribution at x: its density, and its distribution function with full relative
-// accuracy on both sides.
+// Of the standard normal distribution: e = e^(-x^2 / 2), both tails beyond |x| together, with their full
+// relative accuracy, and a = |x|, bounded where the tails vanish.
 template <class V>
 struct Normal {
-  V density, below;
+  V e, tails, a;
 };
 template <class V>
 LAMINA_INLINE Normal<V> normal(V x) {
-  const V a = abs(x), e = exp_of_square(a, 0.5);
-  const V tail = constant<V>(0.5) * e * erfcx(a * constant<V>(0x1.6a09e667f3bcdp-1));
-  return {e * constant<V>(0x1.9884533d43651p-2), select(x < zero<V>(), tail, constant<V>(1) - tail)};
+  const SquareExp<V> at = exp_of_square(abs(x), 0.5);
+  return {at.e, at.e * erfcx(at.a, 0x1.6a09e667f3bcdp-1), at.a};
 }
 
 // A start after M. Giles, "Approximating the erfinv function" (GPU Computing Gems, 2010): polynomials in w =
@@ -118,7 +122,7 @@ LAMINA_INLINE V erfinv(V x) {
     for (int step = 0; step < 2; step++) {
       // erf(b) - a, from the side where neither term is near 1.
       const V off = select(a < constant<V>(0.5), erf_near_zero(b) - a, (one - a) - erfc(b));
-      const V newton = off * constant<V>(0x1.c5bf891b4ef6bp-1) / exp_of_square(b, 1);
+      const V newton = off * constant<V>(0x1.c5bf891b4ef6bp-1) / exp_of_square(b, 1).e;
       b = b - newton / fma(b, newton, one);
     }
     y = copysign(b, x);

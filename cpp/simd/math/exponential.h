@@ -23,7 +23,7 @@ template <class V>
 LAMINA_INLINE ExpParts<V> exp_parts(V x) {
   constexpr double high = kSingle<V> ? 0x1.63p-1 : 0x1.62e42feep-1;
   constexpr double low = kSingle<V> ? -0x1.bd0105c610ca8p-13 : 0x1.a39ef35793c76p-33;
-  const V n = round(x * constant<V>(0x1.71547652b82fep+0));
+  const V n = nearest_product(x, 0x1.71547652b82fep+0);
   return {n, fnma(n, constant<V>(low), fnma(n, constant<V>(high), x))};
 }
 
@@ -42,10 +42,10 @@ LAMINA_INLINE V expm1_near_zero(V r) {
   }
 }
 
-// e^(x + low), low small beside x.
+// e^(x + low), low small beside x, and x not beyond the bounds above.
 template <class V>
 LAMINA_INLINE V exp_of_sum(V x, V low) {
-  const ExpParts<V> parts = exp_parts(clamp_exponent(x));
+  const ExpParts<V> parts = exp_parts(x);
   return ldexp(constant<V>(1) + expm1_near_zero(parts.rest + low), parts.n);
 }
 
@@ -66,7 +66,7 @@ template <class V>
 LAMINA_INLINE V exp2(V x) {
   const V low = constant<V>(kSingle<V> ? -151.0 : -1076.0), high = constant<V>(kSingle<V> ? 129.0 : 1025.0);
   x = min(high, max(low, x));
-  const V n = round(x);
+  const V n = nearest_product(x, 1);
   return ldexp(constant<V>(1) + expm1_near_zero((x - n) * constant<V>(0x1.62e42fefa39efp-1)), n);
 }
 
@@ -81,17 +81,22 @@ LAMINA_INLINE V expm1(V x) {
   return select(abs(x) < constant<V>(kSingle<V> ? 0x1p-25 : 0x1p-54), x, y + y);
 }
 
-// With t = e^(-2|x|) - 1: tanh |x| = -t / (2 + t), which loses nothing near zero.
+// With t = e^(-2|x|) - 1: tanh |x| = -t / (2 + t), which loses nothing near zero. t is expm1 for what is
+// never positive.
 template <class V>
 LAMINA_INLINE V tanh(V x) {
-  const V t = expm1(constant<V>(-2) * abs(x));
+  const V low = constant<V>(kSingle<V> ? -20.0 : -40.0);
+  const ExpParts<V> parts = exp_parts(max(low, constant<V>(-2) * abs(x)));
+  const V s = ldexp(constant<V>(1), parts.n);
+  const V t = fma(s, expm1_near_zero(parts.rest), s - constant<V>(1));
   return copysign(t / (constant<V>(2) + t), x);
 }
 
 // 1 / (1 + e^-x), by e^-|x| so that neither tail vanishes early.
 template <class V>
 LAMINA_INLINE V sigmoid(V x) {
-  const V e = exp(-abs(x)), one = constant<V>(1);
+  const V low = constant<V>(kSingle<V> ? -104.0 : -746.0), one = constant<V>(1);
+  const V e = exp_of_sum(max(low, -abs(x)), zero<V>());
   return select(x < zero<V>(), e, one) / (one + e);
 }
 

@@ -1,0 +1,41 @@
+// unary_grad: the way back through the float laws of one operand.
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/table.h"
+
+namespace lamina::LAMINA_ISA {
+namespace {
+
+template <UnaryOp op, class V>
+void gradient_block(void* out, const void* const* in, int64_t n, const double* p) {
+  const V a = parameter<V>(p, 0), b = parameter<V>(p, 1);
+  for (int64_t i = 0; i < n; i += V::width) {
+    const int64_t lanes = min_of(V::width, n - i);
+    const V g = load_lanes<V>(in[0], i, lanes), s = load_lanes<V>(in[1], i, lanes);
+    store_lanes(out, i, UnaryLaw<op>::gradient(g, s, a, b), lanes);
+  }
+}
+
+template <UnaryOp op, class V>
+constexpr Block block_of() {
+  if constexpr (op == UnaryOp::BitwiseNot) {
+    return nullptr;
+  } else {
+    return gradient_block<op, V>;
+  }
+}
+
+template <class V, int... op>
+Block choose(UnaryOp wanted, Ops<op...>) {
+  static constexpr Block blocks[] = {block_of<static_cast<UnaryOp>(op), V>()...};
+  return blocks[static_cast<int>(wanted)];
+}
+
+}  // namespace
+
+void unary_grad(UnaryOp op, Dtype dtype, const Walk& walk, const double* p) {
+  const Block block =
+      dtype == Dtype::Float64 ? choose<F64>(op, AllOps<UnaryOp>()) : choose<F32>(op, AllOps<UnaryOp>());
+  run_uniform(block, dtype, walk, p, grain_of(is_heavy(op)));
+}
+
+}  // namespace lamina::LAMINA_ISA
