@@ -4,6 +4,7 @@
 PYBIND11_MODULE(_core, m) {
   using namespace lamina::bind;
   m.doc() = "The compiled core of lamina.";
+  m.attr("__version__") = LAMINA_VERSION;
   make_errors(m);
   make_tensor_type(m);
   bind_dtype(m);
