@@ -1,4 +1,5 @@
-// The walk: counts how many gradients each node waits for, then visits nodes newest first, a loop without recursion.
+// The walk: counts how many gradients each node waits for, then visits nodes newest first, a loop without
+// recursion.
 #include "autograd/backward.h"
 
 #include <algorithm>
@@ -9,9 +10,9 @@ namespace lamina {
 namespace {
 
 struct Visit {
-  int waiting = 0;      // gradients still to come
-  bool wanted = true;   // leads to one of the inputs asked for
-  Tensors grads;        // one per output
+  int waiting = 0;            // gradients still to come
+  bool wanted = true;         // leads to one of the inputs asked for
+  Tensors grads;              // one per output
   std::vector<int> captures;  // positions in `inputs` whose gradient passes here
 };
 using Visits = std::unordered_map<Node*, Visit>;
@@ -78,11 +79,14 @@ void run_hooks(Node& node, Tensors& grads) {
 
 Tensor root_grad(const Tensor& root, const Tensor& grad) {
   if (!grad.defined()) {
-    if (root.numel() != 1) fail<Error>("backward: grad can be implicitly created only for scalar outputs, got shape ", root.shape());
+    if (root.numel() != 1)
+      fail<Error>("backward: grad can be implicitly created only for scalar outputs, got shape ",
+                  root.shape());
     return borrowed().ones_like(root);
   }
   if (grad.shape() != root.shape())
-    fail<ShapeError>("backward: Mismatch in shape: the gradient has ", grad.shape(), ", the output ", root.shape());
+    fail<ShapeError>("backward: Mismatch in shape: the gradient has ", grad.shape(), ", the output ",
+                     root.shape());
   return grad;
 }
 
@@ -102,7 +106,8 @@ class BackwardWalk {
     const std::vector<Node*> order = count(roots_, visits_);
     for (size_t i = 0; i < inputs.size(); ++i) {
       targets_.push_back(edge_of(inputs[i]));
-      if (!targets_.back()) fail<Error>("grad: One of the differentiated Tensors does not require grad (input ", i, ")");
+      if (!targets_.back())
+        fail<Error>("grad: One of the differentiated Tensors does not require grad (input ", i, ")");
       const auto found = visits_.find(targets_.back().node.get());
       if (found != visits_.end()) found->second.captures.push_back(static_cast<int>(i));
     }
@@ -110,7 +115,8 @@ class BackwardWalk {
   }
 
   Tensors run(bool retain_graph) {
-    for (size_t i = 0; i < roots_.size(); ++i) add_to(visits_[roots_[i].node.get()].grads[roots_[i].slot], starts_[i]);
+    for (size_t i = 0; i < roots_.size(); ++i)
+      add_to(visits_[roots_[i].node.get()].grads[roots_[i].slot], starts_[i]);
     starts_.clear();  // the buffers are now the only owners
     for (const Edge& root : roots_) {
       Visit& visit = visits_[root.node.get()];
@@ -135,7 +141,8 @@ class BackwardWalk {
     for (int i : here.captures) results_[i] = in[targets_[i].slot];
     const bool leaf = node.next().empty();
     Tensors out;
-    if (any && here.wanted && !(leaf && !targets_.empty())) {  // with inputs given, .grad of other leaves stays
+    if (any && here.wanted &&
+        !(leaf && !targets_.empty())) {  // with inputs given, .grad of other leaves stays
       out = node.apply(in);
       if (!retain_graph) node.free_saved();
     }
@@ -160,7 +167,8 @@ class BackwardWalk {
 
 }  // namespace
 
-Tensors backward(const Tensors& roots, const Tensors& grads, const Tensors& inputs, const BackwardOptions& options) {
+Tensors backward(const Tensors& roots, const Tensors& grads, const Tensors& inputs,
+                 const BackwardOptions& options) {
   GradMode mode(options.create_graph);
   Tensors results = BackwardWalk(roots, grads, inputs).run(options.retain_graph);
   if (!options.accumulate) return results;

@@ -40,7 +40,8 @@ class Accumulate final : public Node {
   static void add(Tensor& into, const Tensor& grad) {
     if (!into.defined()) {
       // Taken over when nobody else holds it (one owner: the walk's buffer), copied otherwise.
-      const bool own = !grad_enabled() && grad.ref()->owners() == 1 && grad.storage_ref()->owners() == 1 && grad.is_dense();
+      const bool own = !grad_enabled() && grad.ref()->owners() == 1 && grad.storage_ref()->owners() == 1 &&
+                       grad.is_dense();
       into = own ? detach(grad) : grad_enabled() ? grad : borrowed().copy(grad);
     } else if (grad_enabled()) {
       into = borrowed().add(into, grad);
@@ -57,8 +58,8 @@ TensorImpl::~TensorImpl() {
   if (grad_meta && grad_meta->accumulator) static_cast<Accumulate&>(*grad_meta->accumulator).forget();
 }
 
-// Deleting a node deletes the tensors it saved and the edges it has, and so the nodes before it. A queue per thread makes
-// a loop of this recursion.
+// Deleting a node deletes the tensors it saved and the edges it has, and so the nodes before it. A queue per
+// thread makes a loop of this recursion.
 void Maker::release(Maker* maker) {
   thread_local std::vector<Maker*> queue;
   thread_local bool draining = false;
@@ -98,7 +99,8 @@ bool requires_grad(const Tensor& x) {
 
 void set_requires_grad(const Tensor& x, bool value) {
   if (value && !is_floating(x.dtype()))
-    fail<Error>("requires_grad: only Tensors of floating point dtype can require gradients, got ", name_of(x.dtype()));
+    fail<Error>("requires_grad: only Tensors of floating point dtype can require gradients, got ",
+                name_of(x.dtype()));
   if (!value && !is_leaf(x))
     fail<Error>("requires_grad: you can only change requires_grad flags of leaf variables; use detach()");
   if (value && !is_leaf(x)) return;
@@ -142,7 +144,8 @@ Saved::Saved(const Tensor& x) : version_(x.defined() ? x.version() : 0) {
   if (!x.defined()) return;
   maker_ = maker_of(x);
   if (maker_) slot_ = grad_meta(x).slot;
-  // x itself may be rewritten in place later and then lead back to this node: only a leaf that wants a gradient cannot.
+  // x itself may be rewritten in place later and then lead back to this node: only a leaf that wants a
+  // gradient cannot.
   tensor_ = maker_ || !requires_grad(x) ? alias(x) : x;
 }
 
@@ -158,9 +161,10 @@ Saved Saved::output(const Tensor& y, int slot) {
 Tensor Saved::get(const Back& back) const {
   if (!tensor_.defined()) return {};
   if (tensor_.version() != version_)
-    fail<Error>(back.node.name(), ": one of the variables needed for gradient computation has been modified by an inplace "
-                "operation: a tensor of shape ", tensor_.shape(), " is at version ", tensor_.version(), ", expected version ",
-                version_);
+    fail<Error>(back.node.name(),
+                ": one of the variables needed for gradient computation has been modified by an inplace "
+                "operation: a tensor of shape ",
+                tensor_.shape(), " is at version ", tensor_.version(), ", expected version ", version_);
   if (!grad_enabled() || (!output_ && !maker_)) return tensor_;
   Tensor linked = alias(tensor_);
   set_maker(linked, output_ ? Ref<Maker>(&back.node) : maker_, slot_);
@@ -183,7 +187,9 @@ void HookHandle::remove() const {
   const std::shared_ptr<HookList> hooks = list.lock();
   if (!hooks) return;
   const auto take = [this](auto& entries) {
-    entries.erase(std::remove_if(entries.begin(), entries.end(), [this](const auto& h) { return h.id == id; }), entries.end());
+    entries.erase(
+        std::remove_if(entries.begin(), entries.end(), [this](const auto& h) { return h.id == id; }),
+        entries.end());
   };
   take(hooks->before);
   take(hooks->after);

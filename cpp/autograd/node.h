@@ -21,7 +21,8 @@ struct Edge {
 
 // What a tensor hook does: sees the gradient, may return another one (or an undefined tensor for "as it is").
 using Hook = std::function<Tensor(const Tensor&)>;
-// A node's hooks: `before` see the gradient of one output on its way in, `after` run when a leaf's .grad was added to.
+// A node's hooks: `before` see the gradient of one output on its way in, `after` run when a leaf's .grad was
+// added to.
 struct HookList {
   struct Before {
     int64_t id;
@@ -87,7 +88,7 @@ struct Back {
 class Saved {
  public:
   Saved() = default;
-  explicit Saved(const Tensor& x);           // an input, or a helper without history
+  explicit Saved(const Tensor& x);                     // an input, or a helper without history
   static Saved output(const Tensor& y, int slot = 0);  // a result of the op being recorded: no cycle
   bool defined() const { return tensor_.defined(); }
   Tensor get(const Back& back) const;
@@ -108,13 +109,16 @@ class ClosureNode final : public Node {
   ClosureNode(const char* name, int outputs, F back) : Node(name, outputs), back_(std::move(back)) {}
   Tensors apply(const Tensors& grads) override {
     if (!back_)
-      fail<Error>(name_, ": Trying to backward through the graph a second time, but its saved tensors have already been "
-                  "freed; pass retain_graph=True to the first backward()");
+      fail<Error>(
+          name_,
+          ": Trying to backward through the graph a second time, but its saved tensors have already been "
+          "freed; pass retain_graph=True to the first backward()");
     Back context{grads, *this};
     return (*back_)(context);
   }
   void free_saved() override {
-    if (!std::is_trivially_destructible_v<F>) back_.reset();  // else nothing is kept, and going back again is right
+    if (!std::is_trivially_destructible_v<F>)
+      back_.reset();  // else nothing is kept, and going back again is right
   }
 
  private:
@@ -128,7 +132,7 @@ struct GradMeta {
   uint32_t history = 0;  // how often this tensor was rewritten in place (views look at it)
   Tensor grad;
   std::shared_ptr<Tensor> retained;  // after retain_grad(): where a hook in the graph puts the gradient
-  Ref<Node> accumulator;  // of a leaf: the node that adds to .grad
+  Ref<Node> accumulator;             // of a leaf: the node that adds to .grad
 };
 
 GradMeta& grad_meta(const Tensor& x);

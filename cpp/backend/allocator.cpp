@@ -1,5 +1,6 @@
-// Blocks come in classes of at most 12.5 % waste. Blocks of 2 MiB and more are mapped on huge pages, because a large output
-// on fresh 4 KiB pages costs more in page faults than in arithmetic; they are kept and reused for the same reason.
+// Blocks come in classes of at most 12.5 % waste. Blocks of 2 MiB and more are mapped on huge pages, because
+// a large output on fresh 4 KiB pages costs more in page faults than in arithmetic; they are kept and reused
+// for the same reason.
 #include "backend/allocator.h"
 
 #include <sys/mman.h>
@@ -19,7 +20,8 @@ constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kCacheFloor = size_t{256} << 20;  // this much may always stay cached
 
 size_t physical_memory() {
-  static const size_t bytes = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  static const size_t bytes =
+      static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
   return bytes;
 }
 
@@ -31,7 +33,8 @@ void* map_huge(size_t bytes) {
   const uintptr_t start = reinterpret_cast<uintptr_t>(raw);
   const uintptr_t aligned = (start + kHugePage - 1) / kHugePage * kHugePage;
   if (aligned > start) munmap(raw, aligned - start);
-  if (const size_t tail = start + mapped - (aligned + bytes)) munmap(reinterpret_cast<void*>(aligned + bytes), tail);
+  if (const size_t tail = start + mapped - (aligned + bytes))
+    munmap(reinterpret_cast<void*>(aligned + bytes), tail);
   void* data = reinterpret_cast<void*>(aligned);
 #ifdef MADV_HUGEPAGE
   madvise(data, bytes, MADV_HUGEPAGE);
@@ -41,7 +44,8 @@ void* map_huge(size_t bytes) {
 
 }  // namespace
 
-// Class 8e + s holds (8 + s) << e eighths of a cache line, so each doubling has eight steps; the first steps are whole lines.
+// Class 8e + s holds (8 + s) << e eighths of a cache line, so each doubling has eight steps; the first steps
+// are whole lines.
 int CachingAllocator::class_of(size_t bytes) {
   const size_t units = (bytes + kAlignment - 1) / kAlignment;  // >= 1
   if (units < 16) return static_cast<int>(units);
@@ -89,7 +93,8 @@ void* CachingAllocator::allocate(size_t bytes) {
       empty_locked();
       data = from_system(size);
     }
-    if (!data) fail<MemoryError>("allocate: the system has no ", bytes, " bytes left (", stats_.live, " are in use)");
+    if (!data)
+      fail<MemoryError>("allocate: the system has no ", bytes, " bytes left (", stats_.live, " are in use)");
   }
   stats_.live += size;
   stats_.peak = std::max(stats_.peak, stats_.live);

@@ -11,11 +11,11 @@ namespace lamina {
 
 // What the caching allocator holds, in bytes.
 struct MemoryStats {
-  size_t live = 0;     // lent to storages
-  size_t cached = 0;   // kept for reuse
-  size_t peak = 0;     // the most that was ever live
-  size_t system = 0;   // calls to the operating system
-  size_t reused = 0;   // requests answered from the cache
+  size_t live = 0;    // lent to storages
+  size_t cached = 0;  // kept for reuse
+  size_t peak = 0;    // the most that was ever live
+  size_t system = 0;  // calls to the operating system
+  size_t reused = 0;  // requests answered from the cache
 };
 
 class Backend {
@@ -35,9 +35,10 @@ class Backend {
   const Kernels* kernels_ = nullptr;
 };
 
-// The processor. The first call detects it once and chooses the best table it can run; LAMINA_ISA names another.
+// The processor. The first call detects it once and chooses the best table it can run; LAMINA_ISA names
+// another.
 Backend& cpu();
-std::vector<std::string> cpu_isas();            // those this machine runs, best first
+std::vector<std::string> cpu_isas();             // those this machine runs, best first
 const Kernels& cpu_kernels(const std::string&);  // one of them, for tests and benchmarks
 void use_isa(const std::string&);                // from now on; results of both agree to rounding only
 
@@ -47,7 +48,8 @@ void set_num_threads(int n);
 // Memory that lives as long as the object: what a kernel is lent.
 class Scratch {
  public:
-  Scratch(Backend& backend, size_t bytes) : backend_(backend), bytes_(bytes), data_(backend.allocate(bytes)) {}
+  Scratch(Backend& backend, size_t bytes)
+      : backend_(backend), bytes_(bytes), data_(backend.allocate(bytes)) {}
   ~Scratch() { backend_.release(data_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

@@ -1,4 +1,5 @@
-// The processor as a device: which tables of kernels it can run, how many threads it has, and what fork() needs.
+// The processor as a device: which tables of kernels it can run, how many threads it has, and what fork()
+// needs.
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -45,12 +46,13 @@ const Isa kIsas[] = {
      [] {
        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("fma") &&
+              __builtin_cpu_supports("bmi2");
      }},
     {"avx2", avx2::kernels,
      [] {
-       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") &&
-              __builtin_cpu_supports("f16c");
+       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+              __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("f16c");
      }},
 #elif defined(__aarch64__)
     {"neon", neon::kernels, [] { return true; }},
@@ -122,8 +124,10 @@ class Cpu : public Backend {
 Cpu& the_cpu() {
   static Cpu* cpu = [] {
     auto* made = new Cpu;  // never destroyed: tensors may outlive static objects
-    // The OpenMP team of the parent does not exist in a child, and waiting for it would hang: a child computes alone.
-    pthread_atfork([] { the_cpu().allocator().mutex().lock(); }, [] { the_cpu().allocator().mutex().unlock(); },
+    // The OpenMP team of the parent does not exist in a child, and waiting for it would hang: a child
+    // computes alone.
+    pthread_atfork([] { the_cpu().allocator().mutex().lock(); },
+                   [] { the_cpu().allocator().mutex().unlock(); },
                    [] {
                      the_cpu().allocator().mutex().unlock();
                      the_cpu().set_threads(1);

@@ -24,7 +24,8 @@ Dtype promote(Dtype a, Dtype b) {
 static std::atomic<Dtype> default_float_{Dtype::Float32};
 Dtype default_float() { return default_float_.load(std::memory_order_relaxed); }
 void set_default_float(Dtype dtype) {
-  if (!is_floating(dtype)) fail<TypeError>("set_default_dtype: expected a floating dtype, got ", name_of(dtype));
+  if (!is_floating(dtype))
+    fail<TypeError>("set_default_dtype: expected a floating dtype, got ", name_of(dtype));
   default_float_ = dtype;
 }
 

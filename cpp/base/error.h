@@ -1,4 +1,5 @@
-// The exceptions of the core and the one way to raise them. bind/ turns each into the Python class of the same name.
+// The exceptions of the core and the one way to raise them. bind/ turns each into the Python class of the
+// same name.
 #pragma once
 
 #include <sstream>

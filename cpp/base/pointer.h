@@ -16,7 +16,8 @@ class Counted {
   Counted& operator=(const Counted&) = delete;
   void retain() const { count_.fetch_add(1, std::memory_order_relaxed); }
   void drop() const {
-    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) T::release(static_cast<T*>(const_cast<Counted*>(this)));
+    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      T::release(static_cast<T*>(const_cast<Counted*>(this)));
   }
   int64_t owners() const { return count_.load(std::memory_order_relaxed); }
   static void release(T* object) { delete object; }

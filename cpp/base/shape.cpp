@@ -53,7 +53,8 @@ Shape broadcast(const Shape& a, const Shape& b, const char* op) {
 int wrap_dim(int64_t dim, int ndim, const char* op) {
   const int64_t n = std::max(ndim, 1);
   if (dim < -n || dim >= n)
-    fail<IndexError>(op, ": Dimension out of range (expected to be in range of [", -n, ", ", n - 1, "], but got ", dim, ")");
+    fail<IndexError>(op, ": Dimension out of range (expected to be in range of [", -n, ", ", n - 1,
+                     "], but got ", dim, ")");
   return static_cast<int>(dim < 0 ? dim + n : dim);
 }
 

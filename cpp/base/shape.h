@@ -61,7 +61,8 @@ class Shape {
 
  private:
   static void check(size_t n) {
-    if (n > static_cast<size_t>(kMaxDim)) fail<ShapeError>("a tensor has at most ", kMaxDim, " dimensions, got ", n);
+    if (n > static_cast<size_t>(kMaxDim))
+      fail<ShapeError>("a tensor has at most ", kMaxDim, " dimensions, got ", n);
   }
   void assign(const int64_t* values, size_t n) {
     check(n);

@@ -1,4 +1,5 @@
-// The backward walk from Python: modes, hooks, graph nodes, and functions whose way back is written in Python.
+// The backward walk from Python: modes, hooks, graph nodes, and functions whose way back is written in
+// Python.
 #include <algorithm>
 
 #include "bind/define.h"
@@ -30,9 +31,11 @@ Hook python_hook(const py::object& function) {
     const py::gil_scoped_acquire gil;
     const py::object result = (*kept)(grad);
     if (result.is_none()) return {};
-    if (!is_tensor(result.ptr())) throw py::type_error("register_hook: expected the hook to return a Tensor or None");
+    if (!is_tensor(result.ptr()))
+      throw py::type_error("register_hook: expected the hook to return a Tensor or None");
     const Tensor changed = tensor_of(result.ptr());
-    if (changed.shape() != grad.shape()) fail<ShapeError>("hook: returned a gradient of shape ", changed.shape(), ", expected ", grad.shape());
+    if (changed.shape() != grad.shape())
+      fail<ShapeError>("hook: returned a gradient of shape ", changed.shape(), ", expected ", grad.shape());
     return changed;
   };
 }
@@ -43,54 +46,75 @@ void bind_hooks(py::module_& m) {
       .def_readonly("id", &HookHandle::id)
       .def("__enter__", [](py::object self) { return self; })
       .def("__exit__", [](const HookHandle& h, const py::args&) { h.remove(); });
-  method("register_hook", [](const Tensor& x, const py::object& hook) { return add_hook(x, python_hook(hook)); }, arg("hook"));
-  method("register_post_accumulate_grad_hook", [](const Tensor& x, const py::object& hook) {
-    TensorImpl* leaf = x.impl();  // weak: the hook hangs on x itself
-    return add_post_accumulate_hook(x, [kept = keep(hook), leaf] {
-      const py::gil_scoped_acquire gil;
-      (*kept)(Tensor(leaf));
-    });
-  }, arg("hook"));
+  method(
+      "register_hook", [](const Tensor& x, const py::object& hook) { return add_hook(x, python_hook(hook)); },
+      arg("hook"));
+  method(
+      "register_post_accumulate_grad_hook",
+      [](const Tensor& x, const py::object& hook) {
+        TensorImpl* leaf = x.impl();  // weak: the hook hangs on x itself
+        return add_post_accumulate_hook(x, [kept = keep(hook), leaf] {
+          const py::gil_scoped_acquire gil;
+          (*kept)(Tensor(leaf));
+        });
+      },
+      arg("hook"));
 }
 
 void bind_nodes(py::module_& m) {
   py::class_<PyNode>(m, "Node", "A recorded operation.")
       .def("name", [](const PyNode& n) { return n.node->name(); })
-      .def_property_readonly("next_functions", [](const PyNode& n) {
-        py::list edges;
-        for (const Edge& edge : n.node->next())
-          edges.append(edge ? py::tuple(py::make_tuple(PyNode{edge.node}, edge.slot)) : py::tuple(py::make_tuple(py::none(), 0)));
-        return py::tuple(edges);
-      })
+      .def_property_readonly("next_functions",
+                             [](const PyNode& n) {
+                               py::list edges;
+                               for (const Edge& edge : n.node->next())
+                                 edges.append(edge ? py::tuple(py::make_tuple(PyNode{edge.node}, edge.slot))
+                                                   : py::tuple(py::make_tuple(py::none(), 0)));
+                               return py::tuple(edges);
+                             })
       .def_property_readonly("_sequence_nr", [](const PyNode& n) { return n.node->sequence(); })
       .def("__eq__", [](const PyNode& a, const PyNode& b) { return a.node == b.node; })
       .def("__hash__", [](const PyNode& n) { return reinterpret_cast<uintptr_t>(n.node.get()); })
       .def("__repr__", [](const PyNode& n) { return std::string("<") + n.node->name() + ">"; });
   py::object type = tensor_class();
-  const py::object getter = py::cpp_function([](const Tensor& x) -> py::object {
-    const Ref<Maker> maker = maker_of(x);
-    if (!maker) return py::none();
-    return py::cast(PyNode{Ref<Node>(static_cast<Node*>(maker.get()))});
-  }, py::name("grad_fn"), py::is_method(type));
+  const py::object getter = py::cpp_function(
+      [](const Tensor& x) -> py::object {
+        const Ref<Maker> maker = maker_of(x);
+        if (!maker) return py::none();
+        return py::cast(PyNode{Ref<Node>(static_cast<Node*>(maker.get()))});
+      },
+      py::name("grad_fn"), py::is_method(type));
   py::setattr(type, "grad_fn", py::module_::import("builtins").attr("property")(getter));
   method("_output_nr", [](const Tensor& x) { return x.impl()->grad_meta ? x.impl()->grad_meta->slot : 0; });
 }
 
-// A node whose way back is a Python callable: takes the saved tensors and the output gradients (None where none arrived),
-// returns the input gradients.
+// A node whose way back is a Python callable: takes the saved tensors and the output gradients (None where
+// none arrived), returns the input gradients.
 class PythonNode final : public Node {
  public:
-  PythonNode(const char* name, int outputs, std::shared_ptr<py::object> back, std::shared_ptr<py::object> label, std::vector<Shape> shapes, std::vector<Dtype> dtypes)
-      : Node(name, outputs), back_(std::move(back)), label_(std::move(label)), shapes_(std::move(shapes)), dtypes_(std::move(dtypes)) {}
+  PythonNode(const char* name, int outputs, std::shared_ptr<py::object> back,
+             std::shared_ptr<py::object> label, std::vector<Shape> shapes, std::vector<Dtype> dtypes)
+      : Node(name, outputs),
+        back_(std::move(back)),
+        label_(std::move(label)),
+        shapes_(std::move(shapes)),
+        dtypes_(std::move(dtypes)) {}
   Tensors apply(const Tensors& grads) override {
-    if (!back_) fail<Error>(name_, ": Trying to backward through the graph a second time; pass retain_graph=True to the first backward()");
+    if (!back_)
+      fail<Error>(name_,
+                  ": Trying to backward through the graph a second time; pass retain_graph=True to the first "
+                  "backward()");
     const py::gil_scoped_acquire gil;
     const Back context{grads, *this};
     Tensors saved;
     for (const Saved& x : saved_) saved.push_back(x.get(context));
     const py::object result = (*back_)(list_from(saved), *list_from(grads));
-    py::list given = py::isinstance<py::tuple>(result) || py::isinstance<py::list>(result) ? py::list(result) : py::list(py::make_tuple(result));
-    if (given.size() < next().size()) fail<Error>(name_, ": returned an incorrect number of gradients (expected ", next().size(), ", got ", given.size(), ")");
+    py::list given = py::isinstance<py::tuple>(result) || py::isinstance<py::list>(result)
+                         ? py::list(result)
+                         : py::list(py::make_tuple(result));
+    if (given.size() < next().size())
+      fail<Error>(name_, ": returned an incorrect number of gradients (expected ", next().size(), ", got ",
+                  given.size(), ")");
     Tensors out;
     for (size_t i = 0; i < next().size(); ++i) {
       const py::object g = given[i];
@@ -112,9 +136,12 @@ class PythonNode final : public Node {
  private:
   Tensor fitted(const Tensor& g, size_t i) const {
     if (g.shape() != shapes_[i]) {
-      if (g.ndim() < shapes_[i].size()) fail<ShapeError>(name_, ": returned an invalid gradient at index ", i, " - got ", g.shape(), " but expected shape compatible with ", shapes_[i]);
+      if (g.ndim() < shapes_[i].size())
+        fail<ShapeError>(name_, ": returned an invalid gradient at index ", i, " - got ", g.shape(),
+                         " but expected shape compatible with ", shapes_[i]);
       if (broadcast(g.shape(), shapes_[i], name_) != g.shape())
-        fail<ShapeError>(name_, ": returned an invalid gradient at index ", i, " - got ", g.shape(), " but expected shape compatible with ", shapes_[i]);
+        fail<ShapeError>(name_, ": returned an invalid gradient at index ", i, " - got ", g.shape(),
+                         " but expected shape compatible with ", shapes_[i]);
     }
     return ops::to(reduce_to(g, shapes_[i]), dtypes_[i]);
   }
@@ -125,8 +152,9 @@ class PythonNode final : public Node {
 };
 
 // `outputs` and `saved` may hold None: an output without a gradient, nothing saved in that place.
-void record_function(const py::object& name, const std::vector<MaybeTensor>& inputs, const std::vector<MaybeTensor>& outputs,
-                     const std::vector<MaybeTensor>& saved, const py::object& back) {
+void record_function(const py::object& name, const std::vector<MaybeTensor>& inputs,
+                     const std::vector<MaybeTensor>& outputs, const std::vector<MaybeTensor>& saved,
+                     const py::object& back) {
   const Tensors xs = tensors_from(inputs), ys = tensors_from(outputs);
   if (!recording(xs)) return;
   std::vector<Shape> shapes;
@@ -142,11 +170,13 @@ void record_function(const py::object& name, const std::vector<MaybeTensor>& inp
   const Ref<Node> node(python);
   Recorder::connect(*node, xs);
   for (const Tensor& x : tensors_from(saved)) {
-    const auto slot = std::find_if(ys.begin(), ys.end(), [&](const Tensor& y) { return y.defined() && x.defined() && y.same(x); });
+    const auto slot = std::find_if(ys.begin(), ys.end(),
+                                   [&](const Tensor& y) { return y.defined() && x.defined() && y.same(x); });
     python->save(slot == ys.end() ? Saved(x) : Saved::output(x, static_cast<int>(slot - ys.begin())));
   }
   for (size_t i = 0; i < ys.size(); ++i)
-    if (ys[i].defined() && is_floating(ys[i].dtype())) set_maker(ys[i], Ref<Maker>(node.get()), static_cast<int>(i));
+    if (ys[i].defined() && is_floating(ys[i].dtype()))
+      set_maker(ys[i], Ref<Maker>(node.get()), static_cast<int>(i));
 }
 
 }  // namespace
@@ -158,16 +188,32 @@ void bind_autograd(py::module_& m) {
   m.def("set_grad_enabled", &set_grad_enabled, arg("mode"));
   m.def("inference_mode", &inference_mode);
   m.def("set_inference_mode", &set_inference_mode, arg("mode"));
-  m.def("backward", [](const Tensors& roots, const std::vector<MaybeTensor>& grads, const Tensors& inputs, bool retain_graph, bool create_graph, bool accumulate) {
-    const Tensors g = tensors_from(grads);
-    return list_from(without_gil([&] { return backward(roots, g, inputs, {retain_graph, create_graph, accumulate}); }));
-  }, arg("roots"), arg("grads"), arg("inputs"), arg("retain_graph"), arg("create_graph"), arg("accumulate"));
-  method("backward", [](const Tensor& x, const MaybeTensor& gradient, std::optional<bool> retain_graph, bool create_graph, const std::optional<Tensors>& inputs) {
-    const Tensors in = inputs.value_or(Tensors());
-    without_gil([&] { return backward({x}, {gradient.tensor}, in, {retain_graph.value_or(create_graph), create_graph, true}); });
-  }, arg("gradient") = py::none(), arg("retain_graph") = py::none(), arg("create_graph") = false, arg("inputs") = py::none());
-  m.def("record_function", &record_function, arg("name"), arg("inputs"), arg("outputs"), arg("saved"), arg("backward"),
-        "Make `outputs` look computed from `inputs` by an op whose way back is `backward(saved, *output_grads) -> input_grads`.");
+  m.def(
+      "backward",
+      [](const Tensors& roots, const std::vector<MaybeTensor>& grads, const Tensors& inputs,
+         bool retain_graph, bool create_graph, bool accumulate) {
+        const Tensors g = tensors_from(grads);
+        return list_from(without_gil([&] {
+          return backward(roots, g, inputs, {retain_graph, create_graph, accumulate});
+        }));
+      },
+      arg("roots"), arg("grads"), arg("inputs"), arg("retain_graph"), arg("create_graph"), arg("accumulate"));
+  method(
+      "backward",
+      [](const Tensor& x, const MaybeTensor& gradient, std::optional<bool> retain_graph, bool create_graph,
+         const std::optional<Tensors>& inputs) {
+        const Tensors in = inputs.value_or(Tensors());
+        without_gil([&] {
+          return backward({x}, {gradient.tensor}, in,
+                          {retain_graph.value_or(create_graph), create_graph, true});
+        });
+      },
+      arg("gradient") = py::none(), arg("retain_graph") = py::none(), arg("create_graph") = false,
+      arg("inputs") = py::none());
+  m.def("record_function", &record_function, arg("name"), arg("inputs"), arg("outputs"), arg("saved"),
+        arg("backward"),
+        "Make `outputs` look computed from `inputs` by an op whose way back is `backward(saved, "
+        "*output_grads) -> input_grads`.");
 }
 
 }  // namespace lamina::bind

@@ -12,20 +12,51 @@ struct Entry {
 };
 
 const Entry kEntries[] = {
-    {"mul", ops::mul, true}, {"multiply", ops::mul, true}, {"floor_divide", ops::floor_divide, true}, {"remainder", ops::remainder, true},
-    {"fmod", ops::fmod, true}, {"pow", ops::pow, true}, {"float_power", nullptr, true}, {"atan2", ops::atan2, true}, {"arctan2", ops::atan2, true},
-    {"hypot", ops::hypot, true}, {"maximum", ops::maximum, false}, {"minimum", ops::minimum, false}, {"fmax", ops::fmax, false},
-    {"fmin", ops::fmin, false}, {"copysign", ops::copysign, true}, {"xlogy", ops::xlogy, true}, {"logaddexp", ops::logaddexp, false},
-    {"logaddexp2", ops::logaddexp2, false}, {"nextafter", ops::nextafter, true}, {"bitwise_and", ops::bitwise_and, true},
-    {"bitwise_or", ops::bitwise_or, true}, {"bitwise_xor", ops::bitwise_xor, true}, {"bitwise_left_shift", ops::bitwise_left_shift, true},
-    {"bitwise_right_shift", ops::bitwise_right_shift, true}, {"eq", ops::eq, true}, {"ne", ops::ne, true}, {"not_equal", ops::ne, true},
-    {"lt", ops::lt, true}, {"less", ops::lt, true}, {"le", ops::le, true}, {"less_equal", ops::le, true}, {"gt", ops::gt, true},
-    {"greater", ops::gt, true}, {"ge", ops::ge, true}, {"greater_equal", ops::ge, true}, {"logical_and", ops::logical_and, true},
-    {"logical_or", ops::logical_or, true}, {"logical_xor", ops::logical_xor, true}, {"true_divide", ops::div, true},
+    {"mul", ops::mul, true},
+    {"multiply", ops::mul, true},
+    {"floor_divide", ops::floor_divide, true},
+    {"remainder", ops::remainder, true},
+    {"fmod", ops::fmod, true},
+    {"pow", ops::pow, true},
+    {"float_power", nullptr, true},
+    {"atan2", ops::atan2, true},
+    {"arctan2", ops::atan2, true},
+    {"hypot", ops::hypot, true},
+    {"maximum", ops::maximum, false},
+    {"minimum", ops::minimum, false},
+    {"fmax", ops::fmax, false},
+    {"fmin", ops::fmin, false},
+    {"copysign", ops::copysign, true},
+    {"xlogy", ops::xlogy, true},
+    {"logaddexp", ops::logaddexp, false},
+    {"logaddexp2", ops::logaddexp2, false},
+    {"nextafter", ops::nextafter, true},
+    {"bitwise_and", ops::bitwise_and, true},
+    {"bitwise_or", ops::bitwise_or, true},
+    {"bitwise_xor", ops::bitwise_xor, true},
+    {"bitwise_left_shift", ops::bitwise_left_shift, true},
+    {"bitwise_right_shift", ops::bitwise_right_shift, true},
+    {"eq", ops::eq, true},
+    {"ne", ops::ne, true},
+    {"not_equal", ops::ne, true},
+    {"lt", ops::lt, true},
+    {"less", ops::lt, true},
+    {"le", ops::le, true},
+    {"less_equal", ops::le, true},
+    {"gt", ops::gt, true},
+    {"greater", ops::gt, true},
+    {"ge", ops::ge, true},
+    {"greater_equal", ops::ge, true},
+    {"logical_and", ops::logical_and, true},
+    {"logical_or", ops::logical_or, true},
+    {"logical_xor", ops::logical_xor, true},
+    {"true_divide", ops::div, true},
 };
 
 Tensor float_power(const Operand& x, const Operand& y) {
-  const auto wide = [](const Operand& o) { return o.is_scalar() ? Operand(o.scalar().to_double()) : Operand(ops::to(o.tensor(), Dtype::Float64)); };
+  const auto wide = [](const Operand& o) {
+    return o.is_scalar() ? Operand(o.scalar().to_double()) : Operand(ops::to(o.tensor(), Dtype::Float64));
+  };
   return ops::pow(wide(x), wide(y));
 }
 
@@ -33,7 +64,8 @@ ops::BinaryFunction division(const std::optional<std::string>& mode) {
   if (!mode) return ops::div;
   if (*mode == "floor") return ops::floor_divide;
   if (*mode == "trunc") return ops::trunc_divide;
-  fail<ShapeError>("div: expected rounding_mode to be one of None, 'trunc', or 'floor' but found '", *mode, "'");
+  fail<ShapeError>("div: expected rounding_mode to be one of None, 'trunc', or 'floor' but found '", *mode,
+                   "'");
 }
 
 void bind_arithmetic(py::module_& m) {
@@ -45,55 +77,91 @@ void bind_arithmetic(py::module_& m) {
   const Scaled scaled[] = {{"add", ops::add}, {"sub", ops::sub}, {"subtract", ops::sub}};
   for (const Scaled& entry : scaled) {
     const auto f = entry.function;
-    both(m, entry.name, [f](const Operand& x, const Operand& y, Scalar alpha, const MaybeTensor& out) { return into_out(f(x, y, alpha), out); },
-         arg("input"), arg("other"), py::kw_only(), arg("alpha") = Scalar(1), arg("out") = py::none(), Free());
+    both(
+        m, entry.name,
+        [f](const Operand& x, const Operand& y, Scalar alpha, const MaybeTensor& out) {
+          return into_out(f(x, y, alpha), out);
+        },
+        arg("input"), arg("other"), py::kw_only(), arg("alpha") = Scalar(1), arg("out") = py::none(), Free());
   }
   const auto add_ = [](const Tensor& x, const Operand& y, Scalar alpha) { return ops::add_(x, y, alpha); };
   const auto sub_ = [](const Tensor& x, const Operand& y, Scalar alpha) {
     return ops::add_(x, y, alpha.kind == Scalar::Kind::Float ? Scalar(-alpha.f) : Scalar(-alpha.i));
   };
   method("add_", add_, arg("other"), py::kw_only(), arg("alpha") = Scalar(1), Free());
-  for (const char* name : {"sub_", "subtract_"}) method(name, sub_, arg("other"), py::kw_only(), arg("alpha") = Scalar(1), Free());
+  for (const char* name : {"sub_", "subtract_"})
+    method(name, sub_, arg("other"), py::kw_only(), arg("alpha") = Scalar(1), Free());
   for (const char* name : {"div", "divide"}) {
-    both(m, name, [](const Operand& x, const Operand& y, const std::optional<std::string>& mode, const MaybeTensor& out) {
-      return into_out(division(mode)(x, y), out);
-    }, arg("input"), arg("other"), py::kw_only(), arg("rounding_mode") = py::none(), arg("out") = py::none(), Free());
-    method((std::string(name) + "_").c_str(), [](const Tensor& x, const Operand& y, const std::optional<std::string>& mode) {
-      return ops::binary_(x, y, division(mode));
-    }, arg("other"), py::kw_only(), arg("rounding_mode") = py::none(), Free());
+    both(
+        m, name,
+        [](const Operand& x, const Operand& y, const std::optional<std::string>& mode,
+           const MaybeTensor& out) { return into_out(division(mode)(x, y), out); },
+        arg("input"), arg("other"), py::kw_only(), arg("rounding_mode") = py::none(), arg("out") = py::none(),
+        Free());
+    method((std::string(name) + "_").c_str(),
+           [](const Tensor& x, const Operand& y, const std::optional<std::string>& mode) {
+             return ops::binary_(x, y, division(mode));
+           },
+           arg("other"), py::kw_only(), arg("rounding_mode") = py::none(), Free());
   }
-  both(m, "rsub", [](const Tensor& x, const Operand& y, Scalar alpha) { return ops::sub(y, x, alpha); }, arg("input"), arg("other"), py::kw_only(), arg("alpha") = Scalar(1), Free());
+  both(
+      m, "rsub", [](const Tensor& x, const Operand& y, Scalar alpha) { return ops::sub(y, x, alpha); },
+      arg("input"), arg("other"), py::kw_only(), arg("alpha") = Scalar(1), Free());
 }
 
 void bind_clamp(py::module_& m) {
   using py::arg;
   using Bound = std::optional<Operand>;
   const auto clamp = [](const Tensor& x, const Bound& lo, const Bound& hi) {
-    const auto number = [](const Bound& b) { return b && b->is_scalar() ? std::optional<Scalar>(b->scalar()) : std::nullopt; };
+    const auto number = [](const Bound& b) {
+      return b && b->is_scalar() ? std::optional<Scalar>(b->scalar()) : std::nullopt;
+    };
     if ((!lo || lo->is_scalar()) && (!hi || hi->is_scalar())) return ops::clamp(x, number(lo), number(hi));
     Tensor y = x;
     if (lo) y = ops::maximum(y, *lo);
     return hi ? ops::minimum(y, *hi) : y;
   };
   for (const char* name : {"clamp", "clip"}) {
-    both(m, name, [clamp](const Tensor& x, const Bound& lo, const Bound& hi, const MaybeTensor& out) { return into_out(clamp(x, lo, hi), out); },
-         arg("input"), arg("min") = py::none(), arg("max") = py::none(), py::kw_only(), arg("out") = py::none(), Free());
-    both(m, (std::string(name) + "_").c_str(), [clamp](const Tensor& x, const Bound& lo, const Bound& hi) {
-      return ops::change(x, 0, [&](const Tensor& self) { return clamp(self, lo, hi); });
-    }, arg("input"), arg("min") = py::none(), arg("max") = py::none(), Free());
+    both(
+        m, name,
+        [clamp](const Tensor& x, const Bound& lo, const Bound& hi, const MaybeTensor& out) {
+          return into_out(clamp(x, lo, hi), out);
+        },
+        arg("input"), arg("min") = py::none(), arg("max") = py::none(), py::kw_only(),
+        arg("out") = py::none(), Free());
+    both(
+        m, (std::string(name) + "_").c_str(),
+        [clamp](const Tensor& x, const Bound& lo, const Bound& hi) {
+          return ops::change(x, 0, [&](const Tensor& self) { return clamp(self, lo, hi); });
+        },
+        arg("input"), arg("min") = py::none(), arg("max") = py::none(), Free());
   }
 }
 
 void bind_ternary(py::module_& m) {
   using py::arg;
   m.def("where", &ops::where, arg("condition"), arg("input"), arg("other"), Free());
-  method("where", [](const Tensor& x, const Tensor& condition, const Operand& y) { return ops::where(condition, x, y); }, arg("condition"), arg("other"), Free());
+  method(
+      "where",
+      [](const Tensor& x, const Tensor& condition, const Operand& y) { return ops::where(condition, x, y); },
+      arg("condition"), arg("other"), Free());
   both(m, "lerp", &ops::lerp, arg("input"), arg("end"), arg("weight"), Free());
-  method("lerp_", [](const Tensor& x, const Tensor& end, const Operand& weight) { return ops::assign_(x, ops::lerp(x, end, weight)); }, arg("end"), arg("weight"), Free());
-  const auto three = [&m](const char* name, const char* inplace, Tensor (*f)(const Tensor&, const Tensor&, const Tensor&, Scalar)) {
-    both(m, name, f, arg("input"), arg("tensor1"), arg("tensor2"), py::kw_only(), arg("value") = Scalar(1), Free());
-    method(inplace, [f](const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) { return ops::assign_(x, f(x, a, b, value)); },
-           arg("tensor1"), arg("tensor2"), py::kw_only(), arg("value") = Scalar(1), Free());
+  method(
+      "lerp_",
+      [](const Tensor& x, const Tensor& end, const Operand& weight) {
+        return ops::assign_(x, ops::lerp(x, end, weight));
+      },
+      arg("end"), arg("weight"), Free());
+  const auto three = [&m](const char* name, const char* inplace,
+                          Tensor (*f)(const Tensor&, const Tensor&, const Tensor&, Scalar)) {
+    both(m, name, f, arg("input"), arg("tensor1"), arg("tensor2"), py::kw_only(), arg("value") = Scalar(1),
+         Free());
+    method(
+        inplace,
+        [f](const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
+          return ops::assign_(x, f(x, a, b, value));
+        },
+        arg("tensor1"), arg("tensor2"), py::kw_only(), arg("value") = Scalar(1), Free());
   };
   three("addcmul", "addcmul_", ops::addcmul);
   three("addcdiv", "addcdiv_", ops::addcdiv);
@@ -105,12 +173,16 @@ void bind_binary(py::module_& m) {
   using py::arg;
   for (const Entry& entry : kEntries) {
     const ops::BinaryFunction f = entry.function ? entry.function : float_power;
-    const bool power = entry.function == nullptr || entry.function == static_cast<ops::BinaryFunction>(ops::pow);
+    const bool power =
+        entry.function == nullptr || entry.function == static_cast<ops::BinaryFunction>(ops::pow);
     const char* second = power ? "exponent" : "other";
-    both(m, entry.name, [f](const Operand& x, const Operand& y, const MaybeTensor& out) { return into_out(f(x, y), out); },
-         arg(power ? "self" : "input"), arg(second), py::kw_only(), arg("out") = py::none(), Free());
+    both(
+        m, entry.name,
+        [f](const Operand& x, const Operand& y, const MaybeTensor& out) { return into_out(f(x, y), out); },
+        arg(power ? "self" : "input"), arg(second), py::kw_only(), arg("out") = py::none(), Free());
     if (entry.in_place)
-      method((std::string(entry.name) + "_").c_str(), [f](const Tensor& x, const Operand& y) { return ops::binary_(x, y, f); }, arg(second), Free());
+      method((std::string(entry.name) + "_").c_str(),
+             [f](const Tensor& x, const Operand& y) { return ops::binary_(x, y, f); }, arg(second), Free());
   }
   bind_arithmetic(m);
   bind_clamp(m);

@@ -75,7 +75,8 @@ bool shape_from(PyObject* o, Shape* out) {
     return true;
   }
   if (PyUnicode_Check(o) || PyBytes_Check(o)) return false;
-  const py::object fast = py::reinterpret_steal<py::object>(PySequence_Fast(o, "expected a sequence of ints"));
+  const py::object fast =
+      py::reinterpret_steal<py::object>(PySequence_Fast(o, "expected a sequence of ints"));
   if (!fast) {
     PyErr_Clear();
     return false;
@@ -94,10 +95,14 @@ bool dtype_from(PyObject* o, Dtype* out) {
       *out = static_cast<Dtype>(i);
       return true;
     }
-  if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) *out = Dtype::Float64;
-  else if (o == reinterpret_cast<PyObject*>(&PyLong_Type)) *out = Dtype::Int64;
-  else if (o == reinterpret_cast<PyObject*>(&PyBool_Type)) *out = Dtype::Bool;
-  else return false;
+  if (o == reinterpret_cast<PyObject*>(&PyFloat_Type))
+    *out = Dtype::Float64;
+  else if (o == reinterpret_cast<PyObject*>(&PyLong_Type))
+    *out = Dtype::Int64;
+  else if (o == reinterpret_cast<PyObject*>(&PyBool_Type))
+    *out = Dtype::Bool;
+  else
+    return false;
   return true;
 }
 
@@ -117,15 +122,24 @@ PyObject* shape_object(const Shape& shape) {
 PyObject* scalar_object(const Tensor& x, int64_t offset) {
   const char* at = static_cast<const char*>(x.data()) + offset * static_cast<int64_t>(x.item_size());
   switch (x.dtype()) {
-    case Dtype::Bool: return PyBool_FromLong(*reinterpret_cast<const uint8_t*>(at) != 0);
-    case Dtype::UInt8: return PyLong_FromLong(*reinterpret_cast<const uint8_t*>(at));
-    case Dtype::Int8: return PyLong_FromLong(*reinterpret_cast<const int8_t*>(at));
-    case Dtype::Int16: return PyLong_FromLong(*reinterpret_cast<const int16_t*>(at));
-    case Dtype::Int32: return PyLong_FromLong(*reinterpret_cast<const int32_t*>(at));
-    case Dtype::Int64: return PyLong_FromLongLong(*reinterpret_cast<const int64_t*>(at));
-    case Dtype::Float32: return PyFloat_FromDouble(*reinterpret_cast<const float*>(at));
-    case Dtype::Float64: return PyFloat_FromDouble(*reinterpret_cast<const double*>(at));
-    default: break;
+    case Dtype::Bool:
+      return PyBool_FromLong(*reinterpret_cast<const uint8_t*>(at) != 0);
+    case Dtype::UInt8:
+      return PyLong_FromLong(*reinterpret_cast<const uint8_t*>(at));
+    case Dtype::Int8:
+      return PyLong_FromLong(*reinterpret_cast<const int8_t*>(at));
+    case Dtype::Int16:
+      return PyLong_FromLong(*reinterpret_cast<const int16_t*>(at));
+    case Dtype::Int32:
+      return PyLong_FromLong(*reinterpret_cast<const int32_t*>(at));
+    case Dtype::Int64:
+      return PyLong_FromLongLong(*reinterpret_cast<const int64_t*>(at));
+    case Dtype::Float32:
+      return PyFloat_FromDouble(*reinterpret_cast<const float*>(at));
+    case Dtype::Float64:
+      return PyFloat_FromDouble(*reinterpret_cast<const double*>(at));
+    default:
+      break;
   }
   float value;  // a half
   Walk walk;
@@ -149,7 +163,8 @@ void bind_dtype(py::module_& m) {
   py::class_<DtypeBox>(m, "dtype", "The element type of a tensor.")
       .def_property_readonly("is_floating_point", [](const DtypeBox& d) { return is_floating(d.dtype); })
       .def_property_readonly("is_complex", [](const DtypeBox&) { return false; })
-      .def_property_readonly("is_signed", [](const DtypeBox& d) { return d.dtype != Dtype::Bool && d.dtype != Dtype::UInt8; })
+      .def_property_readonly(
+          "is_signed", [](const DtypeBox& d) { return d.dtype != Dtype::Bool && d.dtype != Dtype::UInt8; })
       .def_property_readonly("itemsize", [](const DtypeBox& d) { return size_of(d.dtype); })
       .def_property_readonly("name", [](const DtypeBox& d) { return name_of(d.dtype); })
       .def("__repr__", [](const DtypeBox& d) { return std::string("lamina.") + name_of(d.dtype); })
@@ -159,9 +174,12 @@ void bind_dtype(py::module_& m) {
     m.attr(name_of(static_cast<Dtype>(i))) = box;
     dtype_objects[i] = box.release().ptr();
   }
-  m.def("set_size_type", [](py::object type) { size_type = type.release().ptr(); }, "The tuple class that shapes are given as.");
+  m.def(
+      "set_size_type", [](py::object type) { size_type = type.release().ptr(); },
+      "The tuple class that shapes are given as.");
   m.def("get_default_dtype", [] { return default_float(); });
-  m.def("set_default_dtype", [](Dtype d) { set_default_float(d); }, py::arg("d"));
+  m.def(
+      "set_default_dtype", [](Dtype d) { set_default_float(d); }, py::arg("d"));
   m.def("promote_types", [](Dtype a, Dtype b) { return promote(a, b); });
   m.def("result_type", [](const Operand& a, const Operand& b) { return result_type(a, b); });
 }

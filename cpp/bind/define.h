@@ -7,13 +7,17 @@
 
 namespace lamina::bind {
 
-inline py::object tensor_class() { return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type)); }
+inline py::object tensor_class() {
+  return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));
+}
 
 template <class F, class... Extra>
 void method(const char* name, F f, const Extra&... extra) {
   py::object type = tensor_class();
   const py::object sibling = py::getattr(type, name, py::none());
-  py::setattr(type, name, py::cpp_function(std::move(f), py::name(name), py::is_method(type), py::sibling(sibling), extra...));
+  py::setattr(
+      type, name,
+      py::cpp_function(std::move(f), py::name(name), py::is_method(type), py::sibling(sibling), extra...));
 }
 
 // `self` names the first argument of the function; of the method it is the tensor itself.
@@ -25,7 +29,8 @@ void both(py::module_& m, const char* name, F f, const py::arg& self, const Extr
 
 using Free = py::call_guard<NoGil>;
 
-// What `out=` does with a result: None gives the result itself, a tensor takes its values (and its shape, where that differs).
+// What `out=` does with a result: None gives the result itself, a tensor takes its values (and its shape,
+// where that differs).
 Tensor into_out(const Tensor& result, const MaybeTensor& out);
 
 // The named tuples of max, sort, topk, ...

@@ -9,10 +9,13 @@ Tensor into_out(const Tensor& result, const MaybeTensor& maybe) {
   const Tensor& out = maybe.tensor;
   if (!out.defined()) return result;
   if (recording(result) || recording(out))
-    fail<Error>("out=...: functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.");
+    fail<Error>(
+        "out=...: functions with out=... arguments don't support automatic differentiation, but one of the "
+        "arguments requires grad.");
   const auto kind = [](Dtype d) { return is_floating(d) ? 2 : d == Dtype::Bool ? 0 : 1; };
   if (kind(result.dtype()) > kind(out.dtype()))
-    fail<TypeError>("out=...: result type ", name_of(result.dtype()), " can't be cast to the desired output type ", name_of(out.dtype()));
+    fail<TypeError>("out=...: result type ", name_of(result.dtype()),
+                    " can't be cast to the desired output type ", name_of(out.dtype()));
   if (out.shape() != result.shape()) {
     const Tensor fresh = empty(result.shape(), out.dtype());
     TensorImpl& impl = *out.impl();
@@ -35,33 +38,77 @@ struct Entry {
 };
 
 const Entry kEntries[] = {
-    {"neg", ops::neg, true}, {"negative", ops::neg, true}, {"abs", ops::abs, true}, {"absolute", ops::abs, true},
-    {"sign", ops::sign, true}, {"sgn", ops::sign, true}, {"square", ops::square, true}, {"sqrt", ops::sqrt, true},
-    {"rsqrt", ops::rsqrt, true}, {"reciprocal", ops::reciprocal, true}, {"bitwise_not", ops::bitwise_not, true},
-    {"exp", ops::exp, true}, {"exp2", ops::exp2, true}, {"expm1", ops::expm1, true}, {"log", ops::log, true},
-    {"log2", ops::log2, true}, {"log10", ops::log10, true}, {"log1p", ops::log1p, true}, {"sin", ops::sin, true},
-    {"cos", ops::cos, true}, {"tan", ops::tan, true}, {"asin", ops::asin, true}, {"arcsin", ops::asin, true},
-    {"acos", ops::acos, true}, {"arccos", ops::acos, true}, {"atan", ops::atan, true}, {"arctan", ops::atan, true},
-    {"sinh", ops::sinh, true}, {"cosh", ops::cosh, true}, {"tanh", ops::tanh, true}, {"asinh", ops::asinh, true},
-    {"arcsinh", ops::asinh, true}, {"acosh", ops::acosh, true}, {"arccosh", ops::acosh, true}, {"atanh", ops::atanh, true},
-    {"arctanh", ops::atanh, true}, {"erf", ops::erf, true}, {"erfc", ops::erfc, true}, {"erfinv", ops::erfinv, true},
-    {"lgamma", ops::lgamma, true}, {"digamma", ops::digamma, true}, {"sinc", ops::sinc, true}, {"floor", ops::floor, true},
-    {"ceil", ops::ceil, true}, {"trunc", ops::trunc, true}, {"fix", ops::trunc, true}, {"frac", ops::frac, true},
-    {"relu", ops::relu, true}, {"sigmoid", ops::sigmoid, true}, {"logical_not", ops::logical_not, true},
-    {"isnan", ops::isnan, false}, {"isinf", ops::isinf, false}, {"isposinf", ops::isposinf, false}, {"isneginf", ops::isneginf, false},
-    {"isfinite", ops::isfinite, false}, {"signbit", ops::signbit, false},
+    {"neg", ops::neg, true},
+    {"negative", ops::neg, true},
+    {"abs", ops::abs, true},
+    {"absolute", ops::abs, true},
+    {"sign", ops::sign, true},
+    {"sgn", ops::sign, true},
+    {"square", ops::square, true},
+    {"sqrt", ops::sqrt, true},
+    {"rsqrt", ops::rsqrt, true},
+    {"reciprocal", ops::reciprocal, true},
+    {"bitwise_not", ops::bitwise_not, true},
+    {"exp", ops::exp, true},
+    {"exp2", ops::exp2, true},
+    {"expm1", ops::expm1, true},
+    {"log", ops::log, true},
+    {"log2", ops::log2, true},
+    {"log10", ops::log10, true},
+    {"log1p", ops::log1p, true},
+    {"sin", ops::sin, true},
+    {"cos", ops::cos, true},
+    {"tan", ops::tan, true},
+    {"asin", ops::asin, true},
+    {"arcsin", ops::asin, true},
+    {"acos", ops::acos, true},
+    {"arccos", ops::acos, true},
+    {"atan", ops::atan, true},
+    {"arctan", ops::atan, true},
+    {"sinh", ops::sinh, true},
+    {"cosh", ops::cosh, true},
+    {"tanh", ops::tanh, true},
+    {"asinh", ops::asinh, true},
+    {"arcsinh", ops::asinh, true},
+    {"acosh", ops::acosh, true},
+    {"arccosh", ops::acosh, true},
+    {"atanh", ops::atanh, true},
+    {"arctanh", ops::atanh, true},
+    {"erf", ops::erf, true},
+    {"erfc", ops::erfc, true},
+    {"erfinv", ops::erfinv, true},
+    {"lgamma", ops::lgamma, true},
+    {"digamma", ops::digamma, true},
+    {"sinc", ops::sinc, true},
+    {"floor", ops::floor, true},
+    {"ceil", ops::ceil, true},
+    {"trunc", ops::trunc, true},
+    {"fix", ops::trunc, true},
+    {"frac", ops::frac, true},
+    {"relu", ops::relu, true},
+    {"sigmoid", ops::sigmoid, true},
+    {"logical_not", ops::logical_not, true},
+    {"isnan", ops::isnan, false},
+    {"isinf", ops::isinf, false},
+    {"isposinf", ops::isposinf, false},
+    {"isneginf", ops::isneginf, false},
+    {"isfinite", ops::isfinite, false},
+    {"signbit", ops::signbit, false},
 };
 
 // Activations that PyTorch keeps in nn.functional: functions of the core only.
 const Entry kActivations[] = {
-    {"relu6", ops::relu6, true}, {"logsigmoid", ops::logsigmoid, false}, {"silu", ops::silu, true}, {"mish", ops::mish, true},
-    {"softsign", ops::softsign, false}, {"hardsigmoid", ops::hardsigmoid, true}, {"hardswish", ops::hardswish, true},
-    {"tanhshrink", ops::tanhshrink, false}, {"selu", ops::selu, true},
+    {"relu6", ops::relu6, true},         {"logsigmoid", ops::logsigmoid, false},
+    {"silu", ops::silu, true},           {"mish", ops::mish, true},
+    {"softsign", ops::softsign, false},  {"hardsigmoid", ops::hardsigmoid, true},
+    {"hardswish", ops::hardswish, true}, {"tanhshrink", ops::tanhshrink, false},
+    {"selu", ops::selu, true},
 };
 
 bool tanh_form(const std::string& approximate) {
   if (approximate == "tanh") return true;
-  if (approximate != "none") fail<ShapeError>("gelu: approximate argument must be either none or tanh, got '", approximate, "'");
+  if (approximate != "none")
+    fail<ShapeError>("gelu: approximate argument must be either none or tanh, got '", approximate, "'");
   return false;
 }
 
@@ -75,22 +122,33 @@ void bind_elementwise(py::module_& m) {
     both(m, entry.name, compute, arg("input"), py::kw_only(), arg("out") = py::none(), Free());
     if (!entry.in_place) continue;
     const std::string name = std::string(entry.name) + "_";
-    both(m, name.c_str(), [f](const Tensor& x) { return ops::unary_(x, f); }, arg("input"), Free());
+    both(
+        m, name.c_str(), [f](const Tensor& x) { return ops::unary_(x, f); }, arg("input"), Free());
   }
   for (const Entry& entry : kActivations) {
     const ops::UnaryFunction f = entry.function;
     m.def(entry.name, f, arg("input"), Free());
-    if (entry.in_place) m.def((std::string(entry.name) + "_").c_str(), [f](const Tensor& x) { return ops::unary_(x, f); }, arg("input"), Free());
+    if (entry.in_place)
+      m.def((std::string(entry.name) + "_").c_str(), [f](const Tensor& x) { return ops::unary_(x, f); },
+            arg("input"), Free());
   }
-  both(m, "round", [](const Tensor& x, int decimals, const MaybeTensor& out) {
-    if (decimals == 0) return into_out(ops::round(x), out);
-    const double scale = std::pow(10.0, std::abs(decimals));
-    const Tensor scaled = decimals > 0 ? ops::mul(x, scale) : ops::div(x, scale);
-    const Tensor y = decimals > 0 ? ops::div(ops::round(scaled), scale) : ops::mul(ops::round(scaled), scale);
-    return into_out(y, out);
-  }, arg("input"), py::kw_only(), arg("decimals") = 0, arg("out") = py::none(), Free());
-  method("round_", [](const Tensor& x) { return ops::unary_(x, ops::round); }, Free());
-  m.def("gelu", [](const Tensor& x, const std::string& approximate) { return ops::gelu(x, tanh_form(approximate)); }, arg("input"), arg("approximate") = "none", Free());
+  both(
+      m, "round",
+      [](const Tensor& x, int decimals, const MaybeTensor& out) {
+        if (decimals == 0) return into_out(ops::round(x), out);
+        const double scale = std::pow(10.0, std::abs(decimals));
+        const Tensor scaled = decimals > 0 ? ops::mul(x, scale) : ops::div(x, scale);
+        const Tensor y =
+            decimals > 0 ? ops::div(ops::round(scaled), scale) : ops::mul(ops::round(scaled), scale);
+        return into_out(y, out);
+      },
+      arg("input"), py::kw_only(), arg("decimals") = 0, arg("out") = py::none(), Free());
+  method(
+      "round_", [](const Tensor& x) { return ops::unary_(x, ops::round); }, Free());
+  m.def(
+      "gelu",
+      [](const Tensor& x, const std::string& approximate) { return ops::gelu(x, tanh_form(approximate)); },
+      arg("input"), arg("approximate") = "none", Free());
   m.def("leaky_relu", &ops::leaky_relu, arg("input"), arg("negative_slope") = 0.01, Free());
   m.def("elu", &ops::elu, arg("input"), arg("alpha") = 1.0, Free());
   m.def("celu", &ops::celu, arg("input"), arg("alpha") = 1.0, Free());

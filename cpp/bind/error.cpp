@@ -24,9 +24,12 @@ PyObject* new_error(py::module_& m, const char* name, const char* doc, PyObject*
 }  // namespace
 
 void make_errors(py::module_& m) {
-  shape_error = new_error(m, "ShapeError", "Shapes or values that an op cannot take.", PyExc_ValueError, PyExc_RuntimeError);
-  dtype_error = new_error(m, "DtypeError", "Element types that an op cannot take.", PyExc_TypeError, PyExc_RuntimeError);
-  bounds_error = new_error(m, "BoundsError", "An index or dimension out of range.", PyExc_IndexError, PyExc_RuntimeError);
+  shape_error = new_error(m, "ShapeError", "Shapes or values that an op cannot take.", PyExc_ValueError,
+                          PyExc_RuntimeError);
+  dtype_error = new_error(m, "DtypeError", "Element types that an op cannot take.", PyExc_TypeError,
+                          PyExc_RuntimeError);
+  bounds_error = new_error(m, "BoundsError", "An index or dimension out of range.", PyExc_IndexError,
+                           PyExc_RuntimeError);
   new_error(m, "FileFormatError", "A file that is not what it claims to be.", PyExc_ValueError, nullptr);
   not_implemented = PyExc_NotImplementedError;  // already a RuntimeError
   py::register_exception_translator([](std::exception_ptr p) {

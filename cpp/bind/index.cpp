@@ -1,10 +1,12 @@
-// x[key] and x[key] = value: slices, integers, None and ... become views, tensors and masks become an indexed access.
+// x[key] and x[key] = value: slices, integers, None and ... become views, tensors and masks become an indexed
+// access.
 #include "bind/define.h"
 
 namespace lamina::bind {
 namespace {
 
-// A key taken apart: `view` has every basic part applied; `indices` holds the tensors, one slot per dimension of it.
+// A key taken apart: `view` has every basic part applied; `indices` holds the tensors, one slot per dimension
+// of it.
 struct Key {
   Tensor view;
   Tensors indices;
@@ -14,21 +16,28 @@ struct Key {
 Tensor index_tensor(PyObject* item) {
   if (is_tensor(item)) {
     const Tensor& x = tensor_of(item);
-    if (is_floating(x.dtype())) fail<IndexError>("index: tensors used as indices must be long, int, uint8 or bool tensors, got ", name_of(x.dtype()));
+    if (is_floating(x.dtype()))
+      fail<IndexError>("index: tensors used as indices must be long, int, uint8 or bool tensors, got ",
+                       name_of(x.dtype()));
     return x.dtype() == Dtype::UInt8 ? ops::to(x, Dtype::Bool) : x;
   }
   const py::object array = py::module_::import("numpy").attr("asarray")(py::handle(item));
   const std::string kind = py::str(array.attr("dtype").attr("kind"));
   if (kind == "b") return tensor_of(py::module_::import("lamina._core").attr("from_numpy")(array).ptr());
   if (kind != "i" && kind != "u" && py::len(array.attr("ravel")()) != 0)
-    fail<IndexError>("index: only integers, slices, ellipsis, None and integer or bool tensors are valid indices (got ", Py_TYPE(item)->tp_name, ")");
-  return tensor_of(py::module_::import("lamina._core").attr("from_numpy")(array.attr("astype")("int64")).ptr());
+    fail<IndexError>(
+        "index: only integers, slices, ellipsis, None and integer or bool tensors are valid indices (got ",
+        Py_TYPE(item)->tp_name, ")");
+  return tensor_of(
+      py::module_::import("lamina._core").attr("from_numpy")(array.attr("astype")("int64")).ptr());
 }
 
 bool integer(PyObject* item) {
   if (PyBool_Check(item) || PyFloat_Check(item)) return false;
   if (PyLong_Check(item)) return true;
-  if (is_tensor(item)) return tensor_of(item).ndim() == 0 && is_integral(tensor_of(item).dtype()) && tensor_of(item).dtype() != Dtype::UInt8;
+  if (is_tensor(item))
+    return tensor_of(item).ndim() == 0 && is_integral(tensor_of(item).dtype()) &&
+           tensor_of(item).dtype() != Dtype::UInt8;
   return PyIndex_Check(item) && !PySequence_Check(item);  // NumPy's integers
 }
 
@@ -43,7 +52,8 @@ int64_t as_integer(PyObject* item) {
 // How many dimensions of x one item of a key uses up.
 int dims_used(PyObject* item) {
   if (item == Py_None || item == Py_Ellipsis || PyBool_Check(item)) return 0;
-  if (is_tensor(item) && (tensor_of(item).dtype() == Dtype::Bool || tensor_of(item).dtype() == Dtype::UInt8)) return tensor_of(item).ndim();
+  if (is_tensor(item) && (tensor_of(item).dtype() == Dtype::Bool || tensor_of(item).dtype() == Dtype::UInt8))
+    return tensor_of(item).ndim();
   if (PyObject_HasAttrString(item, "dtype") && !is_tensor(item)) {
     const py::object array = py::reinterpret_borrow<py::object>(item);
     if (std::string(py::str(array.attr("dtype").attr("kind"))) == "b") return array.attr("ndim").cast<int>();
@@ -54,7 +64,8 @@ int dims_used(PyObject* item) {
 std::vector<py::object> items_of(PyObject* key) {
   std::vector<py::object> items;
   if (PyTuple_Check(key)) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i) items.push_back(py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(key, i)));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i)
+      items.push_back(py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(key, i)));
   } else {
     items.push_back(py::reinterpret_borrow<py::object>(key));
   }
@@ -77,7 +88,8 @@ Key take_apart(const Tensor& x, PyObject* whole) {
     used += dims_used(item.ptr());
     ellipses += item.ptr() == Py_Ellipsis;
   }
-  if (used > x.ndim()) fail<IndexError>("index: too many indices for tensor of dimension ", x.ndim(), " (got ", used, ")");
+  if (used > x.ndim())
+    fail<IndexError>("index: too many indices for tensor of dimension ", x.ndim(), " (got ", used, ")");
   if (ellipses > 1) fail<IndexError>("index: an index can only have a single ellipsis ('...')");
   int dim = 0;  // of the view
   for (const py::object& object : items) {
@@ -104,7 +116,8 @@ Key take_apart(const Tensor& x, PyObject* whole) {
         index = ops::reshape(index, {1});
       }
       key.indices.push_back(index);
-      // A mask over several dimensions stands in one slot; the slots behind it stay out until the op unfolds it.
+      // A mask over several dimensions stands in one slot; the slots behind it stay out until the op unfolds
+      // it.
       dim += std::max(takes, 1);
       for (int i = 1; i < takes; ++i) key.indices.push_back(Tensor());
       key.advanced = true;
@@ -118,7 +131,8 @@ Tensors op_indices(const Key& key) {
   Tensors out;
   for (size_t i = 0; i < key.indices.size(); ++i) {
     out.push_back(key.indices[i]);
-    if (key.indices[i].defined() && key.indices[i].dtype() == Dtype::Bool) i += std::max(key.indices[i].ndim(), 1) - 1;
+    if (key.indices[i].defined() && key.indices[i].dtype() == Dtype::Bool)
+      i += std::max(key.indices[i].ndim(), 1) - 1;
   }
   return out;
 }
@@ -128,7 +142,8 @@ Tensors op_indices(const Key& key) {
 Tensor get_item(const Tensor& x, PyObject* whole) {
   if (PyLong_Check(whole) && !PyBool_Check(whole)) return ops::select(x, 0, as_integer(whole));
   const Key key = take_apart(x, whole);
-  if (!key.advanced) return key.view.same(x) ? ops::as_strided(x, x.shape(), x.strides(), x.offset()) : key.view;
+  if (!key.advanced)
+    return key.view.same(x) ? ops::as_strided(x, x.shape(), x.strides(), x.offset()) : key.view;
   return without_gil([&] { return ops::index(key.view, op_indices(key)); });
 }
 
@@ -136,9 +151,12 @@ void set_item(const Tensor& x, PyObject* whole, PyObject* value) {
   Tensor source;
   Scalar scalar;
   const bool number = !is_tensor(value) && scalar_from(value, &scalar);
-  if (is_tensor(value)) source = tensor_of(value);
+  if (is_tensor(value))
+    source = tensor_of(value);
   else if (!number)
-    source = tensor_of(py::module_::import("lamina").attr("as_tensor")(py::handle(value), py::arg("dtype") = py::cast(x.dtype())).ptr());
+    source = tensor_of(py::module_::import("lamina")
+                           .attr("as_tensor")(py::handle(value), py::arg("dtype") = py::cast(x.dtype()))
+                           .ptr());
   const Key key = take_apart(x, whole);
   if (key.advanced) {
     const Tensor values = number ? ops::full(Shape(), scalar, x.dtype()) : source;
@@ -156,11 +174,20 @@ void set_item(const Tensor& x, PyObject* whole, PyObject* value) {
 
 void bind_index(py::module_& m) {
   using namespace ops;
-  both(m, "index_select", [](const Tensor& x, int64_t dim, const Tensor& index) { return index_select(x, dim, index); }, py::arg("input"), py::arg("dim"), py::arg("index"), Free());
+  both(
+      m, "index_select",
+      [](const Tensor& x, int64_t dim, const Tensor& index) { return index_select(x, dim, index); },
+      py::arg("input"), py::arg("dim"), py::arg("index"), Free());
   both(m, "gather", &gather, py::arg("input"), py::arg("dim"), py::arg("index"), Free());
-  both(m, "index_add", &index_add, py::arg("input"), py::arg("dim"), py::arg("index"), py::arg("source"), py::kw_only(), py::arg("alpha") = Scalar(1), Free());
-  method("index_add_", [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha) {
-    return assign_(x, index_add(x, dim, index, source, alpha)); }, py::arg("dim"), py::arg("index"), py::arg("source"), py::kw_only(), py::arg("alpha") = Scalar(1), Free());
+  both(m, "index_add", &index_add, py::arg("input"), py::arg("dim"), py::arg("index"), py::arg("source"),
+       py::kw_only(), py::arg("alpha") = Scalar(1), Free());
+  method(
+      "index_add_",
+      [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha) {
+        return assign_(x, index_add(x, dim, index, source, alpha));
+      },
+      py::arg("dim"), py::arg("index"), py::arg("source"), py::kw_only(), py::arg("alpha") = Scalar(1),
+      Free());
   const auto mode_of = [](const std::optional<std::string>& reduce) {
     if (!reduce) return WriteMode::Assign;
     if (*reduce == "add" || *reduce == "sum") return WriteMode::Add;
@@ -169,36 +196,65 @@ void bind_index(py::module_& m) {
     if (*reduce == "amin") return WriteMode::Min;
     fail<ShapeError>("scatter: reduce argument must be add, multiply, amax or amin, got '", *reduce, "'");
   };
-  const auto scatter_any = [mode_of](const Tensor& x, int64_t dim, const Tensor& index, const Operand& source, const std::optional<std::string>& reduce) {
+  const auto scatter_any = [mode_of](const Tensor& x, int64_t dim, const Tensor& index, const Operand& source,
+                                     const std::optional<std::string>& reduce) {
     const Tensor src = source.is_scalar() ? full(index.shape(), source.scalar(), x.dtype()) : source.tensor();
     return scatter(x, dim, index, src, mode_of(reduce));
   };
-  const auto scatter_into = [scatter_any](const Tensor& x, int64_t dim, const Tensor& index, const Operand& source, const std::optional<std::string>& reduce) {
+  const auto scatter_into = [scatter_any](const Tensor& x, int64_t dim, const Tensor& index,
+                                          const Operand& source, const std::optional<std::string>& reduce) {
     return assign_(x, scatter_any(x, dim, index, source, reduce));
   };
   for (const char* word : {"src", "value"}) {
-    both(m, "scatter", scatter_any, py::arg("input"), py::arg("dim"), py::arg("index"), py::arg(word), py::kw_only(), py::arg("reduce") = py::none(), Free());
-    method("scatter_", scatter_into, py::arg("dim"), py::arg("index"), py::arg(word), py::kw_only(), py::arg("reduce") = py::none(), Free());
+    both(m, "scatter", scatter_any, py::arg("input"), py::arg("dim"), py::arg("index"), py::arg(word),
+         py::kw_only(), py::arg("reduce") = py::none(), Free());
+    method("scatter_", scatter_into, py::arg("dim"), py::arg("index"), py::arg(word), py::kw_only(),
+           py::arg("reduce") = py::none(), Free());
   }
-  both(m, "scatter_add", [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src) { return scatter(x, dim, index, src, WriteMode::Add); }, py::arg("input"), py::arg("dim"), py::arg("index"), py::arg("src"), Free());
-  method("scatter_add_", [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src) { return assign_(x, scatter(x, dim, index, src, WriteMode::Add)); }, py::arg("dim"), py::arg("index"), py::arg("src"), Free());
+  both(
+      m, "scatter_add",
+      [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src) {
+        return scatter(x, dim, index, src, WriteMode::Add);
+      },
+      py::arg("input"), py::arg("dim"), py::arg("index"), py::arg("src"), Free());
+  method(
+      "scatter_add_",
+      [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src) {
+        return assign_(x, scatter(x, dim, index, src, WriteMode::Add));
+      },
+      py::arg("dim"), py::arg("index"), py::arg("src"), Free());
   both(m, "masked_fill", &masked_fill, py::arg("input"), py::arg("mask"), py::arg("value"), Free());
-  method("masked_fill_", [](const Tensor& x, const Tensor& mask, const Operand& value) { return assign_(x, masked_fill(x, mask, value)); }, py::arg("mask"), py::arg("value"), Free());
+  method(
+      "masked_fill_",
+      [](const Tensor& x, const Tensor& mask, const Operand& value) {
+        return assign_(x, masked_fill(x, mask, value));
+      },
+      py::arg("mask"), py::arg("value"), Free());
   both(m, "masked_select", &masked_select, py::arg("input"), py::arg("mask"), Free());
   both(m, "tril", &tril, py::arg("input"), py::arg("diagonal") = 0, Free());
   both(m, "triu", &triu, py::arg("input"), py::arg("diagonal") = 0, Free());
-  method("tril_", [](const Tensor& x, int64_t d) { return assign_(x, tril(x, d)); }, py::arg("diagonal") = 0, Free());
-  method("triu_", [](const Tensor& x, int64_t d) { return assign_(x, triu(x, d)); }, py::arg("diagonal") = 0, Free());
+  method(
+      "tril_", [](const Tensor& x, int64_t d) { return assign_(x, tril(x, d)); }, py::arg("diagonal") = 0,
+      Free());
+  method(
+      "triu_", [](const Tensor& x, int64_t d) { return assign_(x, triu(x, d)); }, py::arg("diagonal") = 0,
+      Free());
   m.def("_nonzero", &nonzero, Free());
-  m.def("embedding", &embedding, py::arg("weight"), py::arg("indices"), py::arg("padding_idx") = py::none(), Free());
-  const auto put = [](const Tensor& x, const std::vector<MaybeTensor>& indices, const Tensor& values, bool accumulate) {
+  m.def("embedding", &embedding, py::arg("weight"), py::arg("indices"), py::arg("padding_idx") = py::none(),
+        Free());
+  const auto put = [](const Tensor& x, const std::vector<MaybeTensor>& indices, const Tensor& values,
+                      bool accumulate) {
     Tensors list;
     for (const MaybeTensor& index : indices) list.push_back(index.tensor);
     return index_put_(x, list, values, accumulate);
   };
   method("index_put_", put, py::arg("indices"), py::arg("values"), py::arg("accumulate") = false, Free());
-  both(m, "index_put", [put](const Tensor& x, const std::vector<MaybeTensor>& indices, const Tensor& values, bool accumulate) {
-    return put(clone(x), indices, values, accumulate); }, py::arg("input"), py::arg("indices"), py::arg("values"), py::arg("accumulate") = false, Free());
+  both(
+      m, "index_put",
+      [put](const Tensor& x, const std::vector<MaybeTensor>& indices, const Tensor& values, bool accumulate) {
+        return put(clone(x), indices, values, accumulate);
+      },
+      py::arg("input"), py::arg("indices"), py::arg("values"), py::arg("accumulate") = false, Free());
 }
 
 }  // namespace lamina::bind

@@ -15,17 +15,27 @@ Reduction reduction_from(const std::string& word) {
 }
 
 void bind_products(py::module_& m) {
-  both(m, "matmul", [](const Tensor& x, const Tensor& y, const MaybeTensor& out) { return into_out(ops::matmul(x, y), out); },
-       arg("input"), arg("other"), py::kw_only(), arg("out") = none(), Free());
-  m.def("linear", [](const Tensor& x, const Tensor& w, const MaybeTensor& b) { return ops::linear(x, w, b); }, arg("input"), arg("weight"), arg("bias") = none(), Free());
-  both(m, "addmm", &ops::addmm, arg("input"), arg("mat1"), arg("mat2"), py::kw_only(), arg("beta") = Scalar(1), arg("alpha") = Scalar(1), Free());
-  both(m, "baddbmm", &ops::baddbmm, arg("input"), arg("batch1"), arg("batch2"), py::kw_only(), arg("beta") = Scalar(1), arg("alpha") = Scalar(1), Free());
+  both(
+      m, "matmul",
+      [](const Tensor& x, const Tensor& y, const MaybeTensor& out) {
+        return into_out(ops::matmul(x, y), out);
+      },
+      arg("input"), arg("other"), py::kw_only(), arg("out") = none(), Free());
+  m.def(
+      "linear", [](const Tensor& x, const Tensor& w, const MaybeTensor& b) { return ops::linear(x, w, b); },
+      arg("input"), arg("weight"), arg("bias") = none(), Free());
+  both(m, "addmm", &ops::addmm, arg("input"), arg("mat1"), arg("mat2"), py::kw_only(),
+       arg("beta") = Scalar(1), arg("alpha") = Scalar(1), Free());
+  both(m, "baddbmm", &ops::baddbmm, arg("input"), arg("batch1"), arg("batch2"), py::kw_only(),
+       arg("beta") = Scalar(1), arg("alpha") = Scalar(1), Free());
 }
 
 // One value stands for both sides.
 Dims two(Dims dims, const char* op, const char* what) {
   if (dims.size() == 1) dims.push_back(dims[0]);
-  if (dims.size() != 2) fail<ShapeError>(op, ": expected ", what, " to be a single integer value or a list of 2 values, but got ", dims);
+  if (dims.size() != 2)
+    fail<ShapeError>(op, ": expected ", what, " to be a single integer value or a list of 2 values, but got ",
+                     dims);
   return dims;
 }
 
@@ -34,39 +44,82 @@ ops::Window window(const char* op, const Dims& stride, const Dims& padding, cons
 }
 
 void bind_images(py::module_& m) {
-  m.def("conv2d", [](const Tensor& x, const Tensor& w, const MaybeTensor& b, const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) {
-    return ops::conv2d(x, w, b, window("conv2d", stride, padding, dilation), groups);
-  }, arg("input"), arg("weight"), arg("bias") = none(), arg("stride") = Shape{1}, arg("padding") = Shape{0}, arg("dilation") = Shape{1}, arg("groups") = 1, Free());
-  m.def("max_pool2d", [](const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding, const Dims& dilation, bool ceil_mode) {
-    const Pair p = without_gil([&] { return ops::max_pool2d(x, two(kernel, "max_pool2d", "kernel_size"), window("max_pool2d", stride.empty() ? kernel : stride, padding, dilation), ceil_mode); });
-    return py::make_tuple(p.first, p.second);
-  }, arg("input"), arg("kernel_size"), arg("stride") = Shape(), arg("padding") = Shape{0}, arg("dilation") = Shape{1}, arg("ceil_mode") = false);
-  m.def("avg_pool2d", [](const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding, bool ceil_mode, bool count_include_pad, std::optional<int64_t> divisor) {
-    return ops::avg_pool2d(x, two(kernel, "avg_pool2d", "kernel_size"), window("avg_pool2d", stride.empty() ? kernel : stride, padding, Shape{1}), ceil_mode, count_include_pad, divisor);
-  }, arg("input"), arg("kernel_size"), arg("stride") = Shape(), arg("padding") = Shape{0}, arg("ceil_mode") = false, arg("count_include_pad") = true, arg("divisor_override") = none(), Free());
+  m.def(
+      "conv2d",
+      [](const Tensor& x, const Tensor& w, const MaybeTensor& b, const Dims& stride, const Dims& padding,
+         const Dims& dilation, int64_t groups) {
+        return ops::conv2d(x, w, b, window("conv2d", stride, padding, dilation), groups);
+      },
+      arg("input"), arg("weight"), arg("bias") = none(), arg("stride") = Shape{1}, arg("padding") = Shape{0},
+      arg("dilation") = Shape{1}, arg("groups") = 1, Free());
+  m.def(
+      "max_pool2d",
+      [](const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding, const Dims& dilation,
+         bool ceil_mode) {
+        const Pair p = without_gil([&] {
+          return ops::max_pool2d(x, two(kernel, "max_pool2d", "kernel_size"),
+                                 window("max_pool2d", stride.empty() ? kernel : stride, padding, dilation),
+                                 ceil_mode);
+        });
+        return py::make_tuple(p.first, p.second);
+      },
+      arg("input"), arg("kernel_size"), arg("stride") = Shape(), arg("padding") = Shape{0},
+      arg("dilation") = Shape{1}, arg("ceil_mode") = false);
+  m.def(
+      "avg_pool2d",
+      [](const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding, bool ceil_mode,
+         bool count_include_pad, std::optional<int64_t> divisor) {
+        return ops::avg_pool2d(x, two(kernel, "avg_pool2d", "kernel_size"),
+                               window("avg_pool2d", stride.empty() ? kernel : stride, padding, Shape{1}),
+                               ceil_mode, count_include_pad, divisor);
+      },
+      arg("input"), arg("kernel_size"), arg("stride") = Shape(), arg("padding") = Shape{0},
+      arg("ceil_mode") = false, arg("count_include_pad") = true, arg("divisor_override") = none(), Free());
 }
 
 void bind_norms(py::module_& m) {
-  m.def("layer_norm", [](const Tensor& x, const Shape& shape, const MaybeTensor& w, const MaybeTensor& b, double eps) { return ops::layer_norm(x, shape, w, b, eps); },
-        arg("input"), arg("normalized_shape"), arg("weight") = none(), arg("bias") = none(), arg("eps") = 1e-5, Free());
-  m.def("rms_norm", [](const Tensor& x, const Shape& shape, const MaybeTensor& w, std::optional<double> eps) {
-    const double smallest = x.dtype() == Dtype::Float64 ? 2.220446049250313e-16 : x.dtype() == Dtype::Float32 ? 1.1920928955078125e-07 : x.dtype() == Dtype::Float16 ? 0.0009765625 : 0.0078125;
-    return ops::rms_norm(x, shape, w, eps.value_or(smallest));
-  }, arg("input"), arg("normalized_shape"), arg("weight") = none(), arg("eps") = none(), Free());
-  m.def("group_norm", [](const Tensor& x, int64_t groups, const MaybeTensor& w, const MaybeTensor& b, double eps) { return ops::group_norm(x, groups, w, b, eps); },
-        arg("input"), arg("num_groups"), arg("weight") = none(), arg("bias") = none(), arg("eps") = 1e-5, Free());
-  m.def("batch_norm", [](const Tensor& x, const MaybeTensor& w, const MaybeTensor& b, const MaybeTensor& mean, const MaybeTensor& var, bool training, double momentum, double eps) {
-    return ops::batch_norm(x, w, b, mean, var, training, momentum, eps);
-  }, arg("input"), arg("weight"), arg("bias"), arg("running_mean"), arg("running_var"), arg("training"), arg("momentum"), arg("eps"), Free());
+  m.def(
+      "layer_norm",
+      [](const Tensor& x, const Shape& shape, const MaybeTensor& w, const MaybeTensor& b, double eps) {
+        return ops::layer_norm(x, shape, w, b, eps);
+      },
+      arg("input"), arg("normalized_shape"), arg("weight") = none(), arg("bias") = none(), arg("eps") = 1e-5,
+      Free());
+  m.def(
+      "rms_norm",
+      [](const Tensor& x, const Shape& shape, const MaybeTensor& w, std::optional<double> eps) {
+        const double smallest = x.dtype() == Dtype::Float64   ? 2.220446049250313e-16
+                                : x.dtype() == Dtype::Float32 ? 1.1920928955078125e-07
+                                : x.dtype() == Dtype::Float16 ? 0.0009765625
+                                                              : 0.0078125;
+        return ops::rms_norm(x, shape, w, eps.value_or(smallest));
+      },
+      arg("input"), arg("normalized_shape"), arg("weight") = none(), arg("eps") = none(), Free());
+  m.def(
+      "group_norm",
+      [](const Tensor& x, int64_t groups, const MaybeTensor& w, const MaybeTensor& b, double eps) {
+        return ops::group_norm(x, groups, w, b, eps);
+      },
+      arg("input"), arg("num_groups"), arg("weight") = none(), arg("bias") = none(), arg("eps") = 1e-5,
+      Free());
+  m.def(
+      "batch_norm",
+      [](const Tensor& x, const MaybeTensor& w, const MaybeTensor& b, const MaybeTensor& mean,
+         const MaybeTensor& var, bool training, double momentum,
+         double eps) { return ops::batch_norm(x, w, b, mean, var, training, momentum, eps); },
+      arg("input"), arg("weight"), arg("bias"), arg("running_mean"), arg("running_var"), arg("training"),
+      arg("momentum"), arg("eps"), Free());
 }
 
 // -sum p log q with class indices; smoothing spreads a share of the weight evenly over all classes.
-Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore, Reduction reduction, double smoothing) {
+Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore,
+                     Reduction reduction, double smoothing) {
   const int64_t dim = x.ndim() == 1 ? 0 : 1;
   const Tensor logp = ops::log_softmax(x, dim);
   const Tensor nll = ops::nll_loss(logp, target, weight, ignore, reduction);
   if (smoothing == 0) return nll;
-  if (!(smoothing > 0 && smoothing <= 1)) fail<ShapeError>("cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
+  if (!(smoothing > 0 && smoothing <= 1))
+    fail<ShapeError>("cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
   const int64_t classes = logp.size(static_cast<int>(dim));
   Tensor weighted = logp;
   if (weight.defined()) {
@@ -82,7 +135,8 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight
     Tensor count = ops::to(keep, logp.dtype());
     if (weight.defined()) {
       const Tensor safe = ops::where(keep, target, 0);
-      count = ops::mul(count, ops::reshape(ops::index_select(weight, 0, ops::reshape(safe, {-1})), safe.shape()));
+      count =
+          ops::mul(count, ops::reshape(ops::index_select(weight, 0, ops::reshape(safe, {-1})), safe.shape()));
     }
     smooth = ops::div(smooth, ops::sum(count, {}, false));
   }
@@ -90,12 +144,22 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight
 }
 
 void bind_losses(py::module_& m) {
-  m.def("nll_loss", [](const Tensor& x, const Tensor& target, const MaybeTensor& weight, int64_t ignore, const std::string& reduction) {
-    return ops::nll_loss(x, target, weight, ignore, reduction_from(reduction));
-  }, arg("input"), arg("target"), arg("weight") = none(), arg("ignore_index") = -100, arg("reduction") = "mean", Free());
-  m.def("cross_entropy", [](const Tensor& x, const Tensor& target, const MaybeTensor& weight, int64_t ignore, const std::string& reduction, double smoothing) {
-    return cross_entropy(x, target, weight, ignore, reduction_from(reduction), smoothing);
-  }, arg("input"), arg("target"), arg("weight") = none(), arg("ignore_index") = -100, arg("reduction") = "mean", arg("label_smoothing") = 0.0, Free());
+  m.def(
+      "nll_loss",
+      [](const Tensor& x, const Tensor& target, const MaybeTensor& weight, int64_t ignore,
+         const std::string& reduction) {
+        return ops::nll_loss(x, target, weight, ignore, reduction_from(reduction));
+      },
+      arg("input"), arg("target"), arg("weight") = none(), arg("ignore_index") = -100,
+      arg("reduction") = "mean", Free());
+  m.def(
+      "cross_entropy",
+      [](const Tensor& x, const Tensor& target, const MaybeTensor& weight, int64_t ignore,
+         const std::string& reduction, double smoothing) {
+        return cross_entropy(x, target, weight, ignore, reduction_from(reduction), smoothing);
+      },
+      arg("input"), arg("target"), arg("weight") = none(), arg("ignore_index") = -100,
+      arg("reduction") = "mean", arg("label_smoothing") = 0.0, Free());
 }
 
 }  // namespace

@@ -44,15 +44,19 @@ bool shareable(const py::array& array) {
 }
 
 Tensor from_numpy(const py::object& object) {
-  if (!py::isinstance<py::array>(object)) throw py::type_error(std::string("from_numpy: expected np.ndarray (got ") + Py_TYPE(object.ptr())->tp_name + ")");
+  if (!py::isinstance<py::array>(object))
+    throw py::type_error(std::string("from_numpy: expected np.ndarray (got ") +
+                         Py_TYPE(object.ptr())->tp_name + ")");
   py::array array = py::reinterpret_borrow<py::array>(object);
   const std::optional<Dtype> dtype = dtype_of(array.dtype());
   if (!dtype)
     fail<TypeError>("from_numpy: can't convert np.ndarray of type ", std::string(py::str(array.dtype())),
-                    ". The only supported types are: float64, float32, float16, int64, int32, int16, int8, uint8, and bool.");
+                    ". The only supported types are: float64, float32, float16, int64, int32, int16, int8, "
+                    "uint8, and bool.");
   if (!shareable(array)) {
     const py::module_ numpy = py::module_::import("numpy");
-    array = numpy.attr("array")(array, py::arg("dtype") = array.dtype().attr("newbyteorder")("="), py::arg("copy") = true, py::arg("order") = "C");
+    array = numpy.attr("array")(array, py::arg("dtype") = array.dtype().attr("newbyteorder")("="),
+                                py::arg("copy") = true, py::arg("order") = "C");
   }
   Shape shape, strides;
   int64_t extent = array.size() ? 1 : 0;
@@ -75,7 +79,8 @@ Tensor from_numpy(const py::object& object) {
 }
 
 py::array to_numpy(const Tensor& x, bool force) {
-  if (requires_grad(x) && !force) fail<Error>("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
+  if (requires_grad(x) && !force)
+    fail<Error>("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
   const py::dtype dtype = numpy_dtype(x.dtype());
   std::vector<py::ssize_t> shape(x.shape().begin(), x.shape().end()), strides;
   for (int64_t s : x.strides()) strides.push_back(s * static_cast<py::ssize_t>(x.item_size()));
@@ -99,7 +104,8 @@ Tensor from_buffer(const py::object& buffer, Dtype dtype, const Shape& shape, in
   const int64_t numel = numel_of(shape, "from_buffer"), size = static_cast<int64_t>(size_of(dtype));
   int64_t bytes = 0;
   if (__builtin_mul_overflow(numel, size, &bytes) || offset < 0 || offset > raw->len - bytes)
-    fail<ShapeError>("from_buffer: shape ", shape, " of ", name_of(dtype), " at byte ", offset, " leaves a buffer of ", raw->len, " bytes");
+    fail<ShapeError>("from_buffer: shape ", shape, " of ", name_of(dtype), " at byte ", offset,
+                     " leaves a buffer of ", raw->len, " bytes");
   char* data = static_cast<char*>(raw->buf) + offset;
   const bool direct = !raw->readonly && reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(size) == 0;
   if (!direct || bytes == 0) {
@@ -130,9 +136,12 @@ py::memoryview to_bytes(const Tensor& x) {
 
 void bind_numpy(py::module_& m) {
   m.def("from_numpy", &from_numpy, py::arg("ndarray"));
-  m.def("from_buffer", &from_buffer, py::arg("buffer"), py::arg("dtype"), py::arg("shape"), py::arg("offset") = 0);
+  m.def("from_buffer", &from_buffer, py::arg("buffer"), py::arg("dtype"), py::arg("shape"),
+        py::arg("offset") = 0);
   m.def("to_bytes", &to_bytes, py::arg("tensor"));
-  method("numpy", [](const Tensor& x, bool force) { return to_numpy(x, force); }, py::kw_only(), py::arg("force") = false);
+  method(
+      "numpy", [](const Tensor& x, bool force) { return to_numpy(x, force); }, py::kw_only(),
+      py::arg("force") = false);
 }
 
 }  // namespace lamina::bind

@@ -52,8 +52,12 @@ Tensor data_of(const Tensor& x) {
 void set_grad_checked(const Tensor& x, const MaybeTensor& grad) {
   const Tensor& g = grad.tensor;
   if (g.defined()) {
-    if (g.shape() != x.shape()) fail<ShapeError>("grad: assigned grad has data of a different size: ", g.shape(), " for a tensor of shape ", x.shape());
-    if (g.dtype() != x.dtype()) fail<TypeError>("grad: assigned grad has data of a different type: ", name_of(g.dtype()), " for ", name_of(x.dtype()));
+    if (g.shape() != x.shape())
+      fail<ShapeError>("grad: assigned grad has data of a different size: ", g.shape(),
+                       " for a tensor of shape ", x.shape());
+    if (g.dtype() != x.dtype())
+      fail<TypeError>("grad: assigned grad has data of a different type: ", name_of(g.dtype()), " for ",
+                      name_of(x.dtype()));
     if (g.same(x)) fail<Error>("grad: can't assign Variable as its own grad");
   }
   set_grad(x, g);
@@ -62,16 +66,24 @@ void set_grad_checked(const Tensor& x, const MaybeTensor& grad) {
 void bind_geometry() {
   property("shape", [](const Tensor& x) { return x.shape(); });
   method("size", [](const Tensor& x) { return x.shape(); });
-  method("size", [](const Tensor& x, int64_t dim) {
-    const int d = wrap_dim(dim, x.ndim(), "size");
-    if (x.ndim() == 0) fail<IndexError>("size: Dimension specified as ", dim, " but tensor has no dimensions");
-    return x.size(d);
-  }, arg("dim"));
+  method(
+      "size",
+      [](const Tensor& x, int64_t dim) {
+        const int d = wrap_dim(dim, x.ndim(), "size");
+        if (x.ndim() == 0)
+          fail<IndexError>("size: Dimension specified as ", dim, " but tensor has no dimensions");
+        return x.size(d);
+      },
+      arg("dim"));
   property("ndim", [](const Tensor& x) { return x.ndim(); });
   for (const char* name : {"dim", "ndimension"}) method(name, [](const Tensor& x) { return x.ndim(); });
   for (const char* name : {"numel", "nelement"}) method(name, [](const Tensor& x) { return x.numel(); });
-  method("stride", [](const Tensor& x) { return py::tuple(py::cast(std::vector<int64_t>(x.strides().begin(), x.strides().end()))); });
-  method("stride", [](const Tensor& x, int64_t dim) { return x.strides()[wrap_dim(dim, x.ndim(), "stride")]; }, arg("dim"));
+  method("stride", [](const Tensor& x) {
+    return py::tuple(py::cast(std::vector<int64_t>(x.strides().begin(), x.strides().end())));
+  });
+  method(
+      "stride", [](const Tensor& x, int64_t dim) { return x.strides()[wrap_dim(dim, x.ndim(), "stride")]; },
+      arg("dim"));
   method("storage_offset", [](const Tensor& x) { return x.offset(); });
   method("_is_contiguous", [](const Tensor& x) { return x.is_contiguous(); });
   method("data_ptr", [](const Tensor& x) { return reinterpret_cast<uintptr_t>(x.data()); });
@@ -81,18 +93,26 @@ void bind_geometry() {
   property("dtype", [](const Tensor& x) { return x.dtype(); });
   method("is_floating_point", [](const Tensor& x) { return is_floating(x.dtype()); });
   property("_version", [](const Tensor& x) { return x.version(); });
-  method("_shares_storage", [](const Tensor& x, const Tensor& y) { return x.storage_ref() == y.storage_ref(); });
+  method("_shares_storage",
+         [](const Tensor& x, const Tensor& y) { return x.storage_ref() == y.storage_ref(); });
   method("_storage_nbytes", [](const Tensor& x) { return x.storage().bytes(); });
-  property("_base", [](const Tensor& x) { return MaybeTensor{x.impl()->base ? Tensor(x.impl()->base) : Tensor()}; });
+  property("_base",
+           [](const Tensor& x) { return MaybeTensor{x.impl()->base ? Tensor(x.impl()->base) : Tensor()}; });
 }
 
 void bind_history() {
-  property("requires_grad", [](const Tensor& x) { return requires_grad(x); }, [](const Tensor& x, bool on) { set_requires_grad(x, on); });
-  method("requires_grad_", [](const Tensor& x, bool on) {
-    set_requires_grad(x, on);
-    return x;
-  }, arg("requires_grad") = true);
-  property("grad", [](const Tensor& x) { return MaybeTensor{grad_of(x)}; }, set_grad_checked);
+  property(
+      "requires_grad", [](const Tensor& x) { return requires_grad(x); },
+      [](const Tensor& x, bool on) { set_requires_grad(x, on); });
+  method(
+      "requires_grad_",
+      [](const Tensor& x, bool on) {
+        set_requires_grad(x, on);
+        return x;
+      },
+      arg("requires_grad") = true);
+  property(
+      "grad", [](const Tensor& x) { return MaybeTensor{grad_of(x)}; }, set_grad_checked);
   property("is_leaf", [](const Tensor& x) { return is_leaf(x); });
   property("data", data_of, set_data);
   method("detach", [](const Tensor& x) { return detach(x); });
@@ -101,7 +121,8 @@ void bind_history() {
     return x;
   });
   method("retain_grad", [](const Tensor& x) { retain_grad(x); });
-  property("retains_grad", [](const Tensor& x) { return x.impl()->grad_meta && x.impl()->grad_meta->retained != nullptr; });
+  property("retains_grad",
+           [](const Tensor& x) { return x.impl()->grad_meta && x.impl()->grad_meta->retained != nullptr; });
 }
 
 }  // namespace
@@ -110,7 +131,8 @@ void bind_tensor(py::module_&) {
   bind_geometry();
   bind_history();
   method("item", [](const Tensor& x) {
-    if (x.numel() != 1) fail<Error>("item: a Tensor with ", x.numel(), " elements cannot be converted to Scalar");
+    if (x.numel() != 1)
+      fail<Error>("item: a Tensor with ", x.numel(), " elements cannot be converted to Scalar");
     return py::reinterpret_steal<py::object>(scalar_object(x, 0));
   });
   method("tolist", [](const Tensor& x) { return nested(x, 0, 0); });

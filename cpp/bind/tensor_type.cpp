@@ -1,4 +1,5 @@
-// The CPython type Tensor: life cycle, operators, indexing, truth and conversion. Named methods are added by the other files.
+// The CPython type Tensor: life cycle, operators, indexing, truth and conversion. Named methods are added by
+// the other files.
 #include "bind/tensor_type.h"
 
 #include <structmember.h>
@@ -22,7 +23,8 @@ PyObject* place(PyTypeObject* type, const Tensor& tensor) {
 void dealloc(PyObject* self) {
   PyObject_GC_UnTrack(self);
   auto* object = reinterpret_cast<PyTensor*>(self);
-  if (object->tensor.defined() && object->tensor.impl()->python == self) object->tensor.impl()->python = nullptr;
+  if (object->tensor.defined() && object->tensor.impl()->python == self)
+    object->tensor.impl()->python = nullptr;
   if (object->weak) PyObject_ClearWeakRefs(self);
   Py_CLEAR(object->dict);
   object->tensor.~Tensor();
@@ -45,11 +47,13 @@ int clear(PyObject* self) {
 PyObject* new_tensor(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   try {
     if (kwargs && PyDict_GET_SIZE(kwargs)) {
-      PyErr_SetString(PyExc_TypeError, "Tensor() takes sizes or data and no keywords; use lamina.tensor(data, dtype=...)");
+      PyErr_SetString(PyExc_TypeError,
+                      "Tensor() takes sizes or data and no keywords; use lamina.tensor(data, dtype=...)");
       return nullptr;
     }
     // What Tensor(data) and Tensor(2, 3) mean is written in Python.
-    const py::object made = py::module_::import("lamina").attr("_legacy_tensor")(*py::reinterpret_borrow<py::tuple>(args));
+    const py::object made =
+        py::module_::import("lamina").attr("_legacy_tensor")(*py::reinterpret_borrow<py::tuple>(args));
     return place(type, alias(tensor_of(made.ptr())));
   } catch (...) {
     raise_python_error();
@@ -117,11 +121,14 @@ PyObject* matmul(PyObject* a, PyObject* b) {
   return guarded([&] { return without_gil([&] { return ops::matmul(tensor_of(a), tensor_of(b)); }); });
 }
 
-Tensor invert(const Tensor& x) { return x.dtype() == Dtype::Bool ? ops::logical_not(x) : ops::bitwise_not(x); }
+Tensor invert(const Tensor& x) {
+  return x.dtype() == Dtype::Bool ? ops::logical_not(x) : ops::bitwise_not(x);
+}
 
 const Tensor& single(PyObject* self, const char* what) {
   const Tensor& x = tensor_of(self);
-  if (x.numel() != 1) fail<Error>(what, ": a Tensor with ", x.numel(), " elements cannot be converted to Scalar");
+  if (x.numel() != 1)
+    fail<Error>(what, ": a Tensor with ", x.numel(), " elements cannot be converted to Scalar");
   return x;
 }
 
@@ -129,7 +136,8 @@ int truth(PyObject* self) {
   try {
     const Tensor& x = tensor_of(self);
     if (x.numel() != 1)
-      fail<Error>("Boolean value of Tensor with ", x.numel() ? "more than one value is ambiguous" : "no values is ambiguous");
+      fail<Error>("Boolean value of Tensor with ",
+                  x.numel() ? "more than one value is ambiguous" : "no values is ambiguous");
     const py::object value = py::reinterpret_steal<py::object>(scalar_object(x, 0));
     return PyObject_IsTrue(value.ptr());
   } catch (...) {
@@ -159,12 +167,18 @@ PyObject* as_index(PyObject* self) {
 
 PyObject* compare(PyObject* a, PyObject* b, int kind) {
   switch (kind) {
-    case Py_LT: return two(a, b, ops::lt);
-    case Py_LE: return two(a, b, ops::le);
-    case Py_EQ: return two(a, b, ops::eq);
-    case Py_NE: return two(a, b, ops::ne);
-    case Py_GT: return two(a, b, ops::gt);
-    default: return two(a, b, ops::ge);
+    case Py_LT:
+      return two(a, b, ops::lt);
+    case Py_LE:
+      return two(a, b, ops::le);
+    case Py_EQ:
+      return two(a, b, ops::eq);
+    case Py_NE:
+      return two(a, b, ops::ne);
+    case Py_GT:
+      return two(a, b, ops::gt);
+    default:
+      return two(a, b, ops::ge);
   }
 }
 
@@ -192,7 +206,9 @@ int assign_subscript(PyObject* self, PyObject* key, PyObject* value) {
   }
 }
 
-Py_hash_t identity_hash(PyObject* self) { return static_cast<Py_hash_t>(reinterpret_cast<uintptr_t>(self) >> 4); }
+Py_hash_t identity_hash(PyObject* self) {
+  return static_cast<Py_hash_t>(reinterpret_cast<uintptr_t>(self) >> 4);
+}
 
 template <class F>
 PyType_Slot slot(int id, F* function) {
@@ -201,25 +217,51 @@ PyType_Slot slot(int id, F* function) {
 
 std::vector<PyType_Slot> slots() {
   using namespace ops;
-  return {
-      slot(Py_tp_dealloc, dealloc), slot(Py_tp_traverse, traverse), slot(Py_tp_clear, clear), slot(Py_tp_new, new_tensor),
-      slot(Py_tp_hash, identity_hash), slot(Py_tp_richcompare, compare),
-      slot(Py_mp_length, length), slot(Py_sq_length, length), slot(Py_mp_subscript, subscript), slot(Py_mp_ass_subscript, assign_subscript),
-      slot(Py_nb_add, binary_slot<plus>), slot(Py_nb_subtract, binary_slot<minus>), slot(Py_nb_multiply, binary_slot<mul>),
-      slot(Py_nb_true_divide, binary_slot<div>), slot(Py_nb_floor_divide, binary_slot<floor_divide>),
-      slot(Py_nb_remainder, binary_slot<remainder>), slot(Py_nb_power, power), slot(Py_nb_matrix_multiply, bind::matmul),
-      slot(Py_nb_and, binary_slot<bitwise_and>), slot(Py_nb_or, binary_slot<bitwise_or>), slot(Py_nb_xor, binary_slot<bitwise_xor>),
-      slot(Py_nb_lshift, binary_slot<bitwise_left_shift>), slot(Py_nb_rshift, binary_slot<bitwise_right_shift>),
-      slot(Py_nb_inplace_add, add_inplace), slot(Py_nb_inplace_subtract, inplace_slot<minus>), slot(Py_nb_inplace_multiply, inplace_slot<mul>),
-      slot(Py_nb_inplace_true_divide, inplace_slot<div>), slot(Py_nb_inplace_floor_divide, inplace_slot<floor_divide>),
-      slot(Py_nb_inplace_remainder, inplace_slot<remainder>), slot(Py_nb_inplace_power, power_inplace),
-      slot(Py_nb_inplace_and, inplace_slot<bitwise_and>), slot(Py_nb_inplace_or, inplace_slot<bitwise_or>),
-      slot(Py_nb_inplace_xor, inplace_slot<bitwise_xor>), slot(Py_nb_inplace_lshift, inplace_slot<bitwise_left_shift>),
-      slot(Py_nb_inplace_rshift, inplace_slot<bitwise_right_shift>),
-      slot(Py_nb_negative, unary_slot<neg>), slot(Py_nb_absolute, unary_slot<abs>), slot(Py_nb_invert, unary_slot<invert>),
-      slot(Py_nb_positive, +[](PyObject* self) { return Py_NewRef(self); }),
-      slot(Py_nb_bool, truth), slot(Py_nb_int, convert_slot<PyNumber_Long>), slot(Py_nb_float, convert_slot<PyNumber_Float>),
-      slot(Py_nb_index, as_index), {0, nullptr}};
+  return {slot(Py_tp_dealloc, dealloc),
+          slot(Py_tp_traverse, traverse),
+          slot(Py_tp_clear, clear),
+          slot(Py_tp_new, new_tensor),
+          slot(Py_tp_hash, identity_hash),
+          slot(Py_tp_richcompare, compare),
+          slot(Py_mp_length, length),
+          slot(Py_sq_length, length),
+          slot(Py_mp_subscript, subscript),
+          slot(Py_mp_ass_subscript, assign_subscript),
+          slot(Py_nb_add, binary_slot<plus>),
+          slot(Py_nb_subtract, binary_slot<minus>),
+          slot(Py_nb_multiply, binary_slot<mul>),
+          slot(Py_nb_true_divide, binary_slot<div>),
+          slot(Py_nb_floor_divide, binary_slot<floor_divide>),
+          slot(Py_nb_remainder, binary_slot<remainder>),
+          slot(Py_nb_power, power),
+          slot(Py_nb_matrix_multiply, bind::matmul),
+          slot(Py_nb_and, binary_slot<bitwise_and>),
+          slot(Py_nb_or, binary_slot<bitwise_or>),
+          slot(Py_nb_xor, binary_slot<bitwise_xor>),
+          slot(Py_nb_lshift, binary_slot<bitwise_left_shift>),
+          slot(Py_nb_rshift, binary_slot<bitwise_right_shift>),
+          slot(Py_nb_inplace_add, add_inplace),
+          slot(Py_nb_inplace_subtract, inplace_slot<minus>),
+          slot(Py_nb_inplace_multiply, inplace_slot<mul>),
+          slot(Py_nb_inplace_true_divide, inplace_slot<div>),
+          slot(Py_nb_inplace_floor_divide, inplace_slot<floor_divide>),
+          slot(Py_nb_inplace_remainder, inplace_slot<remainder>),
+          slot(Py_nb_inplace_power, power_inplace),
+          slot(Py_nb_inplace_and, inplace_slot<bitwise_and>),
+          slot(Py_nb_inplace_or, inplace_slot<bitwise_or>),
+          slot(Py_nb_inplace_xor, inplace_slot<bitwise_xor>),
+          slot(Py_nb_inplace_lshift, inplace_slot<bitwise_left_shift>),
+          slot(Py_nb_inplace_rshift, inplace_slot<bitwise_right_shift>),
+          slot(Py_nb_negative, unary_slot<neg>),
+          slot(Py_nb_absolute, unary_slot<abs>),
+          slot(Py_nb_invert, unary_slot<invert>),
+          slot(
+              Py_nb_positive, +[](PyObject* self) { return Py_NewRef(self); }),
+          slot(Py_nb_bool, truth),
+          slot(Py_nb_int, convert_slot<PyNumber_Long>),
+          slot(Py_nb_float, convert_slot<PyNumber_Float>),
+          slot(Py_nb_index, as_index),
+          {0, nullptr}};
 }
 
 }  // namespace
@@ -236,11 +278,13 @@ void make_tensor_type(py::module_& m) {
       {"__weaklistoffset__", T_PYSSIZET, offsetof(PyTensor, weak), READONLY, nullptr},
       {nullptr, 0, 0, 0, nullptr},
   };
-  static PyGetSetDef getset[] = {{"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr}, {}};
+  static PyGetSetDef getset[] = {
+      {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr}, {}};
   std::vector<PyType_Slot> all = slots();
   all.insert(all.begin(), {Py_tp_members, members});
   all.insert(all.begin(), {Py_tp_getset, getset});
-  PyType_Spec spec{"lamina.Tensor", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, all.data()};
+  PyType_Spec spec{"lamina.Tensor", sizeof(PyTensor), 0,
+                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, all.data()};
   tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   if (!tensor_type) throw py::error_already_set();
   m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));

@@ -1,5 +1,6 @@
-// lamina.Tensor as a CPython type of its own (a pybind11 class would cost twice as much per small op), and how C++ values cross
-// the border: Tensor, Operand, Scalar, Shape and Dtype become arguments and results of pybind11 functions by the casters below.
+// lamina.Tensor as a CPython type of its own (a pybind11 class would cost twice as much per small op), and
+// how C++ values cross the border: Tensor, Operand, Scalar, Shape and Dtype become arguments and results of
+// pybind11 functions by the casters below.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -12,8 +13,7 @@ namespace py = pybind11;
 namespace lamina::bind {
 
 struct PyTensor {
-  PyObject_HEAD
-  Tensor tensor;
+  PyObject_HEAD Tensor tensor;
   PyObject* dict;
   PyObject* weak;
 };
@@ -87,7 +87,9 @@ struct type_caster<lamina::Tensor> {
     value = lamina::bind::tensor_of(source.ptr());
     return true;
   }
-  static handle cast(const lamina::Tensor& tensor, return_value_policy, handle) { return lamina::bind::wrap(tensor); }
+  static handle cast(const lamina::Tensor& tensor, return_value_policy, handle) {
+    return lamina::bind::wrap(tensor);
+  }
 };
 
 template <>
@@ -99,7 +101,9 @@ struct type_caster<lamina::bind::MaybeTensor> {
     value.tensor = lamina::bind::tensor_of(source.ptr());
     return true;
   }
-  static handle cast(const lamina::bind::MaybeTensor& x, return_value_policy, handle) { return lamina::bind::wrap(x.tensor); }
+  static handle cast(const lamina::bind::MaybeTensor& x, return_value_policy, handle) {
+    return lamina::bind::wrap(x.tensor);
+  }
 };
 
 template <>
@@ -139,20 +143,26 @@ template <>
 struct type_caster<lamina::Shape> {
   PYBIND11_TYPE_CASTER(lamina::Shape, const_name("Size"));
   bool load(handle source, bool) { return lamina::bind::shape_from(source.ptr(), &value); }
-  static handle cast(const lamina::Shape& shape, return_value_policy, handle) { return lamina::bind::shape_object(shape); }
+  static handle cast(const lamina::Shape& shape, return_value_policy, handle) {
+    return lamina::bind::shape_object(shape);
+  }
 };
 
 template <>
 struct type_caster<lamina::Dtype> {
   PYBIND11_TYPE_CASTER(lamina::Dtype, const_name("dtype"));
   bool load(handle source, bool) { return lamina::bind::dtype_from(source.ptr(), &value); }
-  static handle cast(lamina::Dtype dtype, return_value_policy, handle) { return handle(lamina::bind::dtype_object(dtype)).inc_ref(); }
+  static handle cast(lamina::Dtype dtype, return_value_policy, handle) {
+    return handle(lamina::bind::dtype_object(dtype)).inc_ref();
+  }
 };
 
 template <>
 struct type_caster<lamina::bind::MaybeDims> {
   PYBIND11_TYPE_CASTER(lamina::bind::MaybeDims, const_name("int | tuple[int, ...] | None"));
-  bool load(handle source, bool) { return source.is_none() || lamina::bind::shape_from(source.ptr(), &value.dims); }
+  bool load(handle source, bool) {
+    return source.is_none() || lamina::bind::shape_from(source.ptr(), &value.dims);
+  }
 };
 
 }  // namespace pybind11::detail

@@ -1,5 +1,6 @@
-// Activation functions. Each has its law and slope in kernels/formulas.h; here stands the slope once more, built from ops,
-// which is what derivatives of higher order differentiate and what the tests hold the fused one against.
+// Activation functions. Each has its law and slope in kernels/formulas.h; here stands the slope once more,
+// built from ops, which is what derivatives of higher order differentiate and what the tests hold the fused
+// one against.
 #include <cmath>
 
 #include "ops/unary.h"
@@ -49,10 +50,13 @@ Tensor elu_slope(const Tensor& x, double alpha, double scale) {
   return where(gt(x, 0), scale, mul(exp(clamp(x, {}, Scalar(0.0))), alpha * scale));
 }
 
-const UnaryDef kRelu{"ReluBackward0", UnaryOp::Relu, [](const Slope& s) { return step(gt(s.y, 0), s.y); }, true};
+const UnaryDef kRelu{"ReluBackward0", UnaryOp::Relu, [](const Slope& s) { return step(gt(s.y, 0), s.y); },
+                     true};
 const UnaryDef kRelu6{"HardtanhBackward0", UnaryOp::Relu6, [](const Slope& s) { return between(s.x, 0, 6); }};
-const UnaryDef kSigmoid{"SigmoidBackward0", UnaryOp::Sigmoid, [](const Slope& s) { return sigmoid_slope(s.y); }};
-const UnaryDef kLogSigmoid{"LogSigmoidBackward0", UnaryOp::LogSigmoid, [](const Slope& s) { return sigmoid(neg(s.x)); }};
+const UnaryDef kSigmoid{"SigmoidBackward0", UnaryOp::Sigmoid,
+                        [](const Slope& s) { return sigmoid_slope(s.y); }};
+const UnaryDef kLogSigmoid{"LogSigmoidBackward0", UnaryOp::LogSigmoid,
+                           [](const Slope& s) { return sigmoid(neg(s.x)); }};
 const UnaryDef kGelu{"GeluBackward0", UnaryOp::Gelu, gelu_slope};
 const UnaryDef kGeluTanh{"GeluBackward0", UnaryOp::GeluTanh, gelu_tanh_slope};
 const UnaryDef kSilu{"SiluBackward0", UnaryOp::Silu, silu_slope};
@@ -65,8 +69,10 @@ const UnaryDef kHardswish{"HardswishBackward0", UnaryOp::Hardswish, [](const Slo
                             const Tensor inner = add(div(s.x, 3), 0.5);
                             return where(lt(s.x, -3), 0.0, where(le(s.x, 3), inner, 1.0));
                           }};
-const UnaryDef kTanhshrink{"TanhshrinkBackward0", UnaryOp::Tanhshrink, [](const Slope& s) { return square(tanh(s.x)); }};
-const UnaryDef kSelu{"EluBackward0", UnaryOp::Selu, [](const Slope& s) { return elu_slope(s.x, kSeluAlpha, kSeluScale); }};
+const UnaryDef kTanhshrink{"TanhshrinkBackward0", UnaryOp::Tanhshrink,
+                           [](const Slope& s) { return square(tanh(s.x)); }};
+const UnaryDef kSelu{"EluBackward0", UnaryOp::Selu,
+                     [](const Slope& s) { return elu_slope(s.x, kSeluAlpha, kSeluScale); }};
 const UnaryDef kLeakyRelu{"LeakyReluBackward0", UnaryOp::LeakyRelu, [](const Slope& s) {
                             const Tensor positive = step(gt(s.x, 0), s.x);
                             return add(mul(positive, 1 - s.p[0]), s.p[0]);
@@ -79,15 +85,17 @@ const UnaryDef kSoftplus{"SoftplusBackward0", UnaryOp::Softplus, [](const Slope&
                            const Tensor scaled = mul(s.x, s.p[0]);
                            return where(gt(scaled, s.p[1]), 1.0, sigmoid(scaled));
                          }};
-const UnaryDef kHardtanh{"HardtanhBackward0", UnaryOp::Hardtanh, [](const Slope& s) { return between(s.x, s.p[0], s.p[1]); }, true};
+const UnaryDef kHardtanh{"HardtanhBackward0", UnaryOp::Hardtanh,
+                         [](const Slope& s) { return between(s.x, s.p[0], s.p[1]); }, true};
 const UnaryDef kHardshrink{"HardshrinkBackward0", UnaryOp::Hardshrink,
                            [](const Slope& s) { return step(gt(abs(s.x), s.p[0]), s.x); }};
 const UnaryDef kSoftshrink{"SoftshrinkBackward0", UnaryOp::Softshrink,
                            [](const Slope& s) { return step(gt(abs(s.x), s.p[0]), s.x); }};
-const UnaryDef kThreshold{"ThresholdBackward0", UnaryOp::Threshold, [](const Slope& s) { return step(gt(s.x, s.p[0]), s.x); }};
-const UnaryDef kClamp{"ClampBackward1", UnaryOp::Clamp, [](const Slope& s) {
-                        return step(logical_and(ge(s.x, s.p[0]), le(s.x, s.p[1])), s.x);
-                      }, true};
+const UnaryDef kThreshold{"ThresholdBackward0", UnaryOp::Threshold,
+                          [](const Slope& s) { return step(gt(s.x, s.p[0]), s.x); }};
+const UnaryDef kClamp{"ClampBackward1", UnaryOp::Clamp,
+                      [](const Slope& s) { return step(logical_and(ge(s.x, s.p[0]), le(s.x, s.p[1])), s.x); },
+                      true};
 
 Tensor floating_only(const UnaryDef& def, const Tensor& x, const char* op, double p0 = 0, double p1 = 0) {
   if (!is_floating(x.dtype())) fail<TypeError>(op, ": expected a floating dtype, got ", name_of(x.dtype()));
@@ -103,7 +111,9 @@ Tensor relu(const Tensor& x) {
 Tensor relu6(const Tensor& x) { return floating_only(kRelu6, x, "relu6"); }
 Tensor sigmoid(const Tensor& x) { return unary(kSigmoid, x); }
 Tensor logsigmoid(const Tensor& x) { return floating_only(kLogSigmoid, x, "logsigmoid"); }
-Tensor gelu(const Tensor& x, bool tanh_form) { return floating_only(tanh_form ? kGeluTanh : kGelu, x, "gelu"); }
+Tensor gelu(const Tensor& x, bool tanh_form) {
+  return floating_only(tanh_form ? kGeluTanh : kGelu, x, "gelu");
+}
 Tensor silu(const Tensor& x) { return floating_only(kSilu, x, "silu"); }
 Tensor mish(const Tensor& x) { return floating_only(kMish, x, "mish"); }
 Tensor softsign(const Tensor& x) { return floating_only(kSoftsign, x, "softsign"); }
@@ -124,9 +134,12 @@ Tensor hardtanh(const Tensor& x, double lo, double hi) {
   if (x.dtype() == Dtype::Bool) fail<TypeError>("hardtanh: not defined for bool tensors");
   return unary(kHardtanh, x, lo, hi);
 }
-Tensor hardshrink(const Tensor& x, double lambda) { return floating_only(kHardshrink, x, "hardshrink", lambda); }
+Tensor hardshrink(const Tensor& x, double lambda) {
+  return floating_only(kHardshrink, x, "hardshrink", lambda);
+}
 Tensor softshrink(const Tensor& x, double lambda) {
-  if (!(lambda >= 0)) fail<ShapeError>("softshrink: lambda must be greater or equal to 0, but found to be ", lambda);
+  if (!(lambda >= 0))
+    fail<ShapeError>("softshrink: lambda must be greater or equal to 0, but found to be ", lambda);
   return floating_only(kSoftshrink, x, "softshrink", lambda);
 }
 Tensor threshold(const Tensor& x, double threshold, double value) {
@@ -147,10 +160,12 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> lo, std::optional<Scalar> hi
 
 Tensor prelu(const Tensor& x, const Tensor& weight) {
   if (!is_floating(x.dtype()) || weight.dtype() != x.dtype())
-    fail<TypeError>("prelu: expected one floating dtype, got ", name_of(x.dtype()), " with weight ", name_of(weight.dtype()));
+    fail<TypeError>("prelu: expected one floating dtype, got ", name_of(x.dtype()), " with weight ",
+                    name_of(weight.dtype()));
   const int64_t channels = x.ndim() > 1 ? x.size(1) : 1;
   if (weight.ndim() > 1 || (weight.numel() != 1 && weight.numel() != channels))
-    fail<ShapeError>("prelu: weight ", weight.shape(), " must have 1 value or one per channel, input is ", x.shape());
+    fail<ShapeError>("prelu: weight ", weight.shape(), " must have 1 value or one per channel, input is ",
+                     x.shape());
   Shape shape;
   if (weight.numel() != 1) {
     shape = Shape(x.ndim(), 1);

@@ -11,8 +11,11 @@ namespace {
 struct SavedOperand {
   Saved tensor;
   Scalar scalar;
-  explicit SavedOperand(const Operand& x) : tensor(x.is_scalar() ? Saved() : Saved(x.tensor())), scalar(x.scalar()) {}
-  Operand get(const Back& back) const { return tensor.defined() ? Operand(tensor.get(back)) : Operand(scalar); }
+  explicit SavedOperand(const Operand& x)
+      : tensor(x.is_scalar() ? Saved() : Saved(x.tensor())), scalar(x.scalar()) {}
+  Operand get(const Back& back) const {
+    return tensor.defined() ? Operand(tensor.get(back)) : Operand(scalar);
+  }
 };
 
 const Tensor kNone;
@@ -32,13 +35,19 @@ struct Two {
   Element x_value, y_value;
 
   Two(const Operand& a, const Operand& b, Dtype common, const char* op)
-      : x(convert(a, common)), y(convert(b, common)), dtype(common),
-        shape(x.is_scalar() ? y.tensor().shape() : y.is_scalar() ? x.tensor().shape() : broadcast(x.tensor().shape(), y.tensor().shape(), op)),
+      : x(convert(a, common)),
+        y(convert(b, common)),
+        dtype(common),
+        shape(x.is_scalar()   ? y.tensor().shape()
+              : y.is_scalar() ? x.tensor().shape()
+                              : broadcast(x.tensor().shape(), y.tensor().shape(), op)),
         x_value(x.is_scalar() ? x.scalar() : Scalar(), x.is_scalar() ? common : Dtype::Float32),
         y_value(y.is_scalar() ? y.scalar() : Scalar(), y.is_scalar() ? common : Dtype::Float32) {
     if (a.is_scalar() && b.is_scalar()) fail<TypeError>(op, ": expected at least one Tensor");
   }
-  Tensor result(Dtype out_dtype) const { return elementwise_result(shape, out_dtype, {&tensor_of(x), &tensor_of(y)}); }
+  Tensor result(Dtype out_dtype) const {
+    return elementwise_result(shape, out_dtype, {&tensor_of(x), &tensor_of(y)});
+  }
   bool walk(const Tensor& out, Walk* walk) const {
     WalkBuilder builder(shape);
     builder.operand(out);
@@ -48,7 +57,8 @@ struct Two {
   }
 };
 
-Tensor compute(BinaryOp op, const Operand& x, const Operand& y, Dtype dtype, const char* name, double p0 = 1) {
+Tensor compute(BinaryOp op, const Operand& x, const Operand& y, Dtype dtype, const char* name,
+               double p0 = 1) {
   const Two two(x, y, dtype, name);
   const Tensor out = two.result(dtype);
   Walk walk;
@@ -68,16 +78,15 @@ Tensor compare(CompareOp op, const Operand& x, const Operand& y, const char* nam
 template <class F>
 void record_two(const char* name, const Tensor& z, const Operand& x, const Operand& y, F back) {
   const Tensor &tx = tensor_of(x), &ty = tensor_of(y);
-  record(name, z, {&tx, &ty},
-         [x = SavedOperand(x), y = SavedOperand(y), back](Back& b) -> Tensors {
-           const Operand xs = x.get(b), ys = y.get(b);
-           const auto side = [&](int i, const Operand& operand) {
-             if (!b.needs(i)) return Tensor();
-             const Tensor g = back(b.grad(), xs, ys, i == 0);
-             return to(reduce_to(g, operand.tensor().shape()), operand.tensor().dtype());
-           };
-           return {side(0, xs), side(1, ys)};
-         });
+  record(name, z, {&tx, &ty}, [x = SavedOperand(x), y = SavedOperand(y), back](Back& b) -> Tensors {
+    const Operand xs = x.get(b), ys = y.get(b);
+    const auto side = [&](int i, const Operand& operand) {
+      if (!b.needs(i)) return Tensor();
+      const Tensor g = back(b.grad(), xs, ys, i == 0);
+      return to(reduce_to(g, operand.tensor().shape()), operand.tensor().dtype());
+    };
+    return {side(0, xs), side(1, ys)};
+  });
 }
 
 Dtype float_type(const Operand& x, const Operand& y) {
@@ -87,33 +96,39 @@ Dtype float_type(const Operand& x, const Operand& y) {
 
 bool zero_divisor(const Operand& y) {
   if (y.is_scalar()) return y.scalar().to_double() == 0;
-  return y.tensor().numel() && !is_floating(y.tensor().dtype()) && count_nonzero(y.tensor(), {}).data_as<int64_t>()[0] != y.tensor().numel();
+  return y.tensor().numel() && !is_floating(y.tensor().dtype()) &&
+         count_nonzero(y.tensor(), {}).data_as<int64_t>()[0] != y.tensor().numel();
 }
 
 void check_integer_division(const char* op, const Operand& y, Dtype dtype) {
-  if (!is_floating(dtype) && zero_divisor(y)) fail<Error>(op, ": ZeroDivisionError: integer division by zero");
+  if (!is_floating(dtype) && zero_divisor(y))
+    fail<Error>(op, ": ZeroDivisionError: integer division by zero");
 }
 
 Dtype no_bool(const char* op, Dtype dtype) {
-  if (dtype == Dtype::Bool) fail<TypeError>(op, ": not defined for two bool tensors; use logical ops or convert");
+  if (dtype == Dtype::Bool)
+    fail<TypeError>(op, ": not defined for two bool tensors; use logical ops or convert");
   return dtype;
 }
 
 // z = x + sign * alpha * y; nothing but shapes is kept for the way back.
-Tensor add_scaled(BinaryOp op, const char* name, const char* node, const Operand& x, const Operand& y, Scalar alpha) {
+Tensor add_scaled(BinaryOp op, const char* name, const char* node, const Operand& x, const Operand& y,
+                  Scalar alpha) {
   const Dtype dtype = result_type(x, y);
   if (alpha.kind == Scalar::Kind::Float && !is_floating(dtype))
-    fail<TypeError>(name, ": For integral input tensors, argument alpha must not be a floating point number.");
+    fail<TypeError>(name,
+                    ": For integral input tensors, argument alpha must not be a floating point number.");
   const Tensor z = compute(op, x, y, dtype, name, alpha.to_double());
   if (!recording_any(x, y)) return z;
   const Tensor &tx = tensor_of(x), &ty = tensor_of(y);
   const double scale = op == BinaryOp::Sub ? -alpha.to_double() : alpha.to_double();
   const Dtype x_dtype = tx.defined() ? tx.dtype() : dtype, y_dtype = ty.defined() ? ty.dtype() : dtype;
-  record(node, z, {&tx, &ty}, [xs = shape_of(x), ys = shape_of(y), scale, x_dtype, y_dtype](Back& b) -> Tensors {
-    const Tensor& g = b.grad();
-    return {b.needs(0) ? to(reduce_to(g, xs), x_dtype) : Tensor(),
-            b.needs(1) ? to(reduce_to(scale == 1 ? g : mul(g, scale), ys), y_dtype) : Tensor()};
-  });
+  record(node, z, {&tx, &ty},
+         [xs = shape_of(x), ys = shape_of(y), scale, x_dtype, y_dtype](Back& b) -> Tensors {
+           const Tensor& g = b.grad();
+           return {b.needs(0) ? to(reduce_to(g, xs), x_dtype) : Tensor(),
+                   b.needs(1) ? to(reduce_to(scale == 1 ? g : mul(g, scale), ys), y_dtype) : Tensor()};
+         });
   return z;
 }
 
@@ -123,14 +138,18 @@ Tensor extreme(BinaryOp op, const char* name, const char* node, const Operand& x
   const bool larger = op == BinaryOp::Maximum || op == BinaryOp::Fmax;
   const bool drops_nan = op == BinaryOp::Fmax || op == BinaryOp::Fmin;
   if (recording_any(x, y))
-    record_two(node, z, x, y, [larger, drops_nan](const Tensor& g, const Operand& x, const Operand& y, bool first) {
-      if (drops_nan) {
-        const Tensor takes_x = logical_or(larger ? ge(x, y) : le(x, y), y.is_scalar() ? full(Shape(), std::isnan(y.scalar().to_double()), Dtype::Bool) : isnan(y.tensor()));
-        return first ? where(takes_x, g, 0.0) : where(takes_x, 0.0, g);
-      }
-      const Tensor half = where(eq(x, y), mul(g, 0.5), g);
-      return where(first == larger ? lt(x, y) : gt(x, y), 0.0, half);
-    });
+    record_two(
+        node, z, x, y, [larger, drops_nan](const Tensor& g, const Operand& x, const Operand& y, bool first) {
+          if (drops_nan) {
+            const Tensor takes_x =
+                logical_or(larger ? ge(x, y) : le(x, y),
+                           y.is_scalar() ? full(Shape(), std::isnan(y.scalar().to_double()), Dtype::Bool)
+                                         : isnan(y.tensor()));
+            return first ? where(takes_x, g, 0.0) : where(takes_x, 0.0, g);
+          }
+          const Tensor half = where(eq(x, y), mul(g, 0.5), g);
+          return where(first == larger ? lt(x, y) : gt(x, y), 0.0, half);
+        });
   return z;
 }
 
@@ -159,9 +178,11 @@ Tensor mul(const Operand& x, const Operand& y) {
   const Tensor &tx = tensor_of(x), &ty = tensor_of(y);
   const Operand none{0};
   const bool grad_x = recording(tx), grad_y = recording(ty);
-  const Dtype x_dtype = tx.defined() ? tx.dtype() : z.dtype(), y_dtype = ty.defined() ? ty.dtype() : z.dtype();
+  const Dtype x_dtype = tx.defined() ? tx.dtype() : z.dtype(),
+              y_dtype = ty.defined() ? ty.dtype() : z.dtype();
   record("MulBackward0", z, {&tx, &ty},
-         [x = SavedOperand(grad_y ? x : none), y = SavedOperand(grad_x ? y : none), xs = shape_of(x), ys = shape_of(y), x_dtype, y_dtype](Back& b) -> Tensors {
+         [x = SavedOperand(grad_y ? x : none), y = SavedOperand(grad_x ? y : none), xs = shape_of(x),
+          ys = shape_of(y), x_dtype, y_dtype](Back& b) -> Tensors {
            const Tensor& g = b.grad();
            return {b.needs(0) ? to(reduce_to(mul(g, y.get(b)), xs), x_dtype) : Tensor(),
                    b.needs(1) ? to(reduce_to(mul(g, x.get(b)), ys), y_dtype) : Tensor()};
@@ -195,9 +216,10 @@ Tensor remainder(const Operand& x, const Operand& y) {
   check_integer_division("remainder", y, dtype);
   const Tensor z = compute(BinaryOp::Remainder, x, y, dtype, "remainder");
   if (recording_any(x, y))
-    record_two("RemainderBackward0", z, x, y, [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
-      return first ? g : neg(mul(g, floor_divide(x, y)));
-    });
+    record_two("RemainderBackward0", z, x, y,
+               [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
+                 return first ? g : neg(mul(g, floor_divide(x, y)));
+               });
   return z;
 }
 
@@ -216,7 +238,8 @@ Tensor pow(const Operand& x, const Operand& y) {
   const Dtype dtype = result_type(x, y);
   if (!is_floating(dtype) && y.is_scalar() && y.scalar().to_double() < 0)
     fail<Error>("pow: Integers to negative integer powers are not allowed.");
-  if (y.is_scalar() && !x.is_scalar() && x.tensor().dtype() == dtype) {  // the usual powers have kernels of their own
+  if (y.is_scalar() && !x.is_scalar() &&
+      x.tensor().dtype() == dtype) {  // the usual powers have kernels of their own
     const double e = y.scalar().to_double();
     if (e == 2 && dtype != Dtype::Bool) return square(x.tensor());
     if (is_floating(dtype)) {
@@ -246,73 +269,100 @@ Tensor pow(const Operand& x, const Operand& y) {
 Tensor atan2(const Operand& x, const Operand& y) {
   const Tensor z = compute(BinaryOp::Atan2, x, y, float_type(x, y), "atan2");
   if (recording_any(x, y))
-    record_two("Atan2Backward0", z, x, y, [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
-      const Tensor r2 = add(mul(x, x), mul(y, y));
-      const Tensor part = div(g, r2);
-      return masked_fill(first ? mul(part, y) : neg(mul(part, x)), eq(r2, 0), 0);
-    });
+    record_two("Atan2Backward0", z, x, y,
+               [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
+                 const Tensor r2 = add(mul(x, x), mul(y, y));
+                 const Tensor part = div(g, r2);
+                 return masked_fill(first ? mul(part, y) : neg(mul(part, x)), eq(r2, 0), 0);
+               });
   return z;
 }
 
 Tensor hypot(const Operand& x, const Operand& y) {
   const Tensor z = compute(BinaryOp::Hypot, x, y, float_type(x, y), "hypot");
   if (recording_any(x, y))
-    record_two("HypotBackward0", z, x, y, [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
-      return mul(g, div(first ? x : y, hypot(x, y)));
-    });
+    record_two("HypotBackward0", z, x, y,
+               [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
+                 return mul(g, div(first ? x : y, hypot(x, y)));
+               });
   return z;
 }
 
-Tensor maximum(const Operand& x, const Operand& y) { return extreme(BinaryOp::Maximum, "maximum", "MaximumBackward0", x, y); }
-Tensor minimum(const Operand& x, const Operand& y) { return extreme(BinaryOp::Minimum, "minimum", "MinimumBackward0", x, y); }
-Tensor fmax(const Operand& x, const Operand& y) { return extreme(BinaryOp::Fmax, "fmax", "FmaxBackward0", x, y); }
-Tensor fmin(const Operand& x, const Operand& y) { return extreme(BinaryOp::Fmin, "fmin", "FminBackward0", x, y); }
+Tensor maximum(const Operand& x, const Operand& y) {
+  return extreme(BinaryOp::Maximum, "maximum", "MaximumBackward0", x, y);
+}
+Tensor minimum(const Operand& x, const Operand& y) {
+  return extreme(BinaryOp::Minimum, "minimum", "MinimumBackward0", x, y);
+}
+Tensor fmax(const Operand& x, const Operand& y) {
+  return extreme(BinaryOp::Fmax, "fmax", "FmaxBackward0", x, y);
+}
+Tensor fmin(const Operand& x, const Operand& y) {
+  return extreme(BinaryOp::Fmin, "fmin", "FminBackward0", x, y);
+}
 
 Tensor copysign(const Operand& x, const Operand& y) {
   const Tensor z = compute(BinaryOp::Copysign, x, y, float_type(x, y), "copysign");
   if (recording_any(x, y))
-    record_two("CopysignBackward0", z, x, y, [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
-      if (!first) return full_like(g, 0);
-      return masked_fill(mul(g, mul(sign(x.tensor()), copysign(full_like(x.tensor(), 1), y))), eq(x, 0), 0);
-    });
+    record_two("CopysignBackward0", z, x, y,
+               [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
+                 if (!first) return full_like(g, 0);
+                 return masked_fill(mul(g, mul(sign(x.tensor()), copysign(full_like(x.tensor(), 1), y))),
+                                    eq(x, 0), 0);
+               });
   return z;
 }
 
 Tensor xlogy(const Operand& x, const Operand& y) {
   const Tensor z = compute(BinaryOp::Xlogy, x, y, float_type(x, y), "xlogy");
   if (recording_any(x, y))
-    record_two("XlogyBackward0", z, x, y, [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
-      if (!first) return mul(g, div(x, y));
-      const Tensor base = y.is_scalar() ? full(Shape(), y.scalar(), g.dtype()) : y.tensor();
-      return mul(g, masked_fill(log(base), logical_and(eq(x, 0), le(base, 0)), 0));
-    });
+    record_two("XlogyBackward0", z, x, y,
+               [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
+                 if (!first) return mul(g, div(x, y));
+                 const Tensor base = y.is_scalar() ? full(Shape(), y.scalar(), g.dtype()) : y.tensor();
+                 return mul(g, masked_fill(log(base), logical_and(eq(x, 0), le(base, 0)), 0));
+               });
   return z;
 }
 
 Tensor logaddexp(const Operand& x, const Operand& y) {
   const Tensor z = compute(BinaryOp::Logaddexp, x, y, float_type(x, y), "logaddexp");
   if (recording_any(x, y))
-    record_two("LogaddexpBackward0", z, x, y, [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
-      return mul(g, exp(sub(first ? x : y, logaddexp(x, y))));
-    });
+    record_two("LogaddexpBackward0", z, x, y,
+               [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
+                 return mul(g, exp(sub(first ? x : y, logaddexp(x, y))));
+               });
   return z;
 }
 
 Tensor logaddexp2(const Operand& x, const Operand& y) {
   const Tensor z = compute(BinaryOp::Logaddexp2, x, y, float_type(x, y), "logaddexp2");
   if (recording_any(x, y))
-    record_two("Logaddexp2Backward0", z, x, y, [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
-      return mul(g, exp2(sub(first ? x : y, logaddexp2(x, y))));
-    });
+    record_two("Logaddexp2Backward0", z, x, y,
+               [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
+                 return mul(g, exp2(sub(first ? x : y, logaddexp2(x, y))));
+               });
   return z;
 }
 
-Tensor nextafter(const Operand& x, const Operand& y) { return compute(BinaryOp::Nextafter, x, y, float_type(x, y), "nextafter"); }
-Tensor bitwise_and(const Operand& x, const Operand& y) { return bitwise(BinaryOp::BitwiseAnd, "bitwise_and", x, y); }
-Tensor bitwise_or(const Operand& x, const Operand& y) { return bitwise(BinaryOp::BitwiseOr, "bitwise_or", x, y); }
-Tensor bitwise_xor(const Operand& x, const Operand& y) { return bitwise(BinaryOp::BitwiseXor, "bitwise_xor", x, y); }
-Tensor bitwise_left_shift(const Operand& x, const Operand& y) { return bitwise(BinaryOp::ShiftLeft, "bitwise_left_shift", x, y); }
-Tensor bitwise_right_shift(const Operand& x, const Operand& y) { return bitwise(BinaryOp::ShiftRight, "bitwise_right_shift", x, y); }
+Tensor nextafter(const Operand& x, const Operand& y) {
+  return compute(BinaryOp::Nextafter, x, y, float_type(x, y), "nextafter");
+}
+Tensor bitwise_and(const Operand& x, const Operand& y) {
+  return bitwise(BinaryOp::BitwiseAnd, "bitwise_and", x, y);
+}
+Tensor bitwise_or(const Operand& x, const Operand& y) {
+  return bitwise(BinaryOp::BitwiseOr, "bitwise_or", x, y);
+}
+Tensor bitwise_xor(const Operand& x, const Operand& y) {
+  return bitwise(BinaryOp::BitwiseXor, "bitwise_xor", x, y);
+}
+Tensor bitwise_left_shift(const Operand& x, const Operand& y) {
+  return bitwise(BinaryOp::ShiftLeft, "bitwise_left_shift", x, y);
+}
+Tensor bitwise_right_shift(const Operand& x, const Operand& y) {
+  return bitwise(BinaryOp::ShiftRight, "bitwise_right_shift", x, y);
+}
 
 Tensor eq(const Operand& x, const Operand& y) { return compare(CompareOp::Eq, x, y, "eq"); }
 Tensor ne(const Operand& x, const Operand& y) { return compare(CompareOp::Ne, x, y, "ne"); }
@@ -320,9 +370,15 @@ Tensor lt(const Operand& x, const Operand& y) { return compare(CompareOp::Lt, x,
 Tensor le(const Operand& x, const Operand& y) { return compare(CompareOp::Le, x, y, "le"); }
 Tensor gt(const Operand& x, const Operand& y) { return compare(CompareOp::Gt, x, y, "gt"); }
 Tensor ge(const Operand& x, const Operand& y) { return compare(CompareOp::Ge, x, y, "ge"); }
-Tensor logical_and(const Operand& x, const Operand& y) { return compare(CompareOp::LogicalAnd, x, y, "logical_and"); }
-Tensor logical_or(const Operand& x, const Operand& y) { return compare(CompareOp::LogicalOr, x, y, "logical_or"); }
-Tensor logical_xor(const Operand& x, const Operand& y) { return compare(CompareOp::LogicalXor, x, y, "logical_xor"); }
+Tensor logical_and(const Operand& x, const Operand& y) {
+  return compare(CompareOp::LogicalAnd, x, y, "logical_and");
+}
+Tensor logical_or(const Operand& x, const Operand& y) {
+  return compare(CompareOp::LogicalOr, x, y, "logical_or");
+}
+Tensor logical_xor(const Operand& x, const Operand& y) {
+  return compare(CompareOp::LogicalXor, x, y, "logical_xor");
+}
 
 Tensor binary_(const Tensor& x, const Operand& y, BinaryFunction function) {
   return change(x, y, [&](const Tensor& self) { return function(self, y); });

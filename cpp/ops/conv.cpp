@@ -1,4 +1,5 @@
-// Convolution of images. It is linear in the input and in the weight, so its gradients are three ops that are each other's.
+// Convolution of images. It is linear in the input and in the weight, so its gradients are three ops that are
+// each other's.
 #include "ops/walk.h"
 
 namespace lamina::ops {
@@ -8,7 +9,8 @@ struct Geometry {
   Conv2d p;
   Shape x, w, y;
 
-  Geometry(const Shape& xs, const Shape& ws, Dtype dtype, const Window& window, int64_t groups) : p{}, x(xs), w(ws) {
+  Geometry(const Shape& xs, const Shape& ws, Dtype dtype, const Window& window, int64_t groups)
+      : p{}, x(xs), w(ws) {
     p.dtype = dtype;
     p.n = xs[0], p.c = xs[1], p.h = xs[2], p.w = xs[3];
     p.oc = ws[0], p.kh = ws[2], p.kw = ws[3];
@@ -18,9 +20,11 @@ struct Geometry {
     p.groups = groups;
     for (int i = 0; i < 2; ++i)
       if (window.stride[i] <= 0 || window.dilation[i] <= 0 || window.padding[i] < 0)
-        fail<ShapeError>("conv2d: stride ", window.stride, " and dilation ", window.dilation, " must be positive, padding ", window.padding, " not negative");
+        fail<ShapeError>("conv2d: stride ", window.stride, " and dilation ", window.dilation,
+                         " must be positive, padding ", window.padding, " not negative");
     if (groups <= 0 || ws[0] % groups || xs[1] != ws[1] * groups)
-      fail<ShapeError>("conv2d: Given groups=", groups, ", weight of size ", ws, ", expected input ", xs, " to have ", ws[1] * groups,
+      fail<ShapeError>("conv2d: Given groups=", groups, ", weight of size ", ws, ", expected input ", xs,
+                       " to have ", ws[1] * groups,
                        " channels, and output channels to be divisible by groups");
     p.oh = output(p.h, p.kh, p.pad_h, p.dilation_h, p.stride_h);
     p.ow = output(p.w, p.kw, p.pad_w, p.dilation_w, p.stride_w);
@@ -30,10 +34,12 @@ struct Geometry {
  private:
   int64_t output(int64_t size, int64_t kernel, int64_t pad, int64_t dilation, int64_t stride) const {
     int64_t span = 0, padded = 0;
-    const bool overflow = __builtin_mul_overflow(dilation, kernel - 1, &span) || __builtin_mul_overflow(pad, int64_t{2}, &padded) ||
+    const bool overflow = __builtin_mul_overflow(dilation, kernel - 1, &span) ||
+                          __builtin_mul_overflow(pad, int64_t{2}, &padded) ||
                           __builtin_add_overflow(padded, size, &padded);
     if (overflow || kernel <= 0 || padded < span + 1)
-      fail<ShapeError>("conv2d: Kernel size can't be greater than actual input size: input ", x, " with padding gives ", padded, ", kernel ", w, " needs ", span + 1);
+      fail<ShapeError>("conv2d: Kernel size can't be greater than actual input size: input ", x,
+                       " with padding gives ", padded, ", kernel ", w, " needs ", span + 1);
     return (padded - span - 1) / stride + 1;
   }
 };
@@ -53,50 +59,60 @@ Tensor forward(const Problem& problem, const Tensor& x, const Tensor& w, const T
   const Geometry geo = problem.geometry(x.dtype());
   const Tensor y = empty(geo.y, x.dtype());
   if (y.numel()) {
-    const Tensor xd = contiguous(detach(x)), wd = contiguous(detach(w)), bd = bias.defined() ? contiguous(detach(bias)) : bias;
+    const Tensor xd = contiguous(detach(x)), wd = contiguous(detach(w)),
+                 bd = bias.defined() ? contiguous(detach(bias)) : bias;
     const Scratch scratch(x.backend(), x.kernels().conv2d_scratch(geo.p));
-    x.kernels().conv2d(geo.p, xd.data(), wd.data(), bd.defined() ? bd.data() : nullptr, y.data(), scratch.data());
+    x.kernels().conv2d(geo.p, xd.data(), wd.data(), bd.defined() ? bd.data() : nullptr, y.data(),
+                       scratch.data());
   }
   if (recording(x, w, bias))
-    record("ConvolutionBackward0", y, {&x, &w, &bias}, [problem, x = Saved(x), w = Saved(w)](Back& back) -> Tensors {
-      const Tensor& g = back.grad();
-      return {back.needs(0) ? grad_input(problem, g, w.get(back)) : Tensor(), back.needs(1) ? grad_weight(problem, g, x.get(back)) : Tensor(),
-              back.needs(2) ? sum(g, {0, 2, 3}, false) : Tensor()};
-    });
+    record("ConvolutionBackward0", y, {&x, &w, &bias},
+           [problem, x = Saved(x), w = Saved(w)](Back& back) -> Tensors {
+             const Tensor& g = back.grad();
+             return {back.needs(0) ? grad_input(problem, g, w.get(back)) : Tensor(),
+                     back.needs(1) ? grad_weight(problem, g, x.get(back)) : Tensor(),
+                     back.needs(2) ? sum(g, {0, 2, 3}, false) : Tensor()};
+           });
   return y;
 }
 
 Tensor grad_input(const Problem& problem, const Tensor& g, const Tensor& w) {
   const Geometry geo = problem.geometry(g.dtype());
   const Tensor dx = empty(geo.x, g.dtype());
-  if (g.numel() == 0) fill_(dx, 0);
+  if (g.numel() == 0)
+    fill_(dx, 0);
   else if (dx.numel()) {
     const Tensor gd = contiguous(detach(g)), wd = contiguous(detach(w));
     const Scratch scratch(g.backend(), g.kernels().conv2d_grad_input_scratch(geo.p));
     g.kernels().conv2d_grad_input(geo.p, gd.data(), wd.data(), dx.data(), scratch.data());
   }
   if (recording(g, w))
-    record("ConvolutionGradInput", dx, {&g, &w}, [problem, g = Saved(g), w = Saved(w)](Back& back) -> Tensors {
-      const Tensor& gg = back.grad();
-      return {back.needs(0) ? forward(problem, gg, w.get(back), Tensor()) : Tensor(), back.needs(1) ? grad_weight(problem, g.get(back), gg) : Tensor()};
-    });
+    record("ConvolutionGradInput", dx, {&g, &w},
+           [problem, g = Saved(g), w = Saved(w)](Back& back) -> Tensors {
+             const Tensor& gg = back.grad();
+             return {back.needs(0) ? forward(problem, gg, w.get(back), Tensor()) : Tensor(),
+                     back.needs(1) ? grad_weight(problem, g.get(back), gg) : Tensor()};
+           });
   return dx;
 }
 
 Tensor grad_weight(const Problem& problem, const Tensor& g, const Tensor& x) {
   const Geometry geo = problem.geometry(g.dtype());
   const Tensor dw = empty(geo.w, g.dtype());
-  if (g.numel() == 0 || x.numel() == 0) fill_(dw, 0);
+  if (g.numel() == 0 || x.numel() == 0)
+    fill_(dw, 0);
   else if (dw.numel()) {
     const Tensor gd = contiguous(detach(g)), xd = contiguous(detach(x));
     const Scratch scratch(g.backend(), g.kernels().conv2d_grad_weight_scratch(geo.p));
     g.kernels().conv2d_grad_weight(geo.p, gd.data(), xd.data(), dw.data(), scratch.data());
   }
   if (recording(g, x))
-    record("ConvolutionGradWeight", dw, {&g, &x}, [problem, g = Saved(g), x = Saved(x)](Back& back) -> Tensors {
-      const Tensor& gg = back.grad();
-      return {back.needs(0) ? forward(problem, x.get(back), gg, Tensor()) : Tensor(), back.needs(1) ? grad_input(problem, g.get(back), gg) : Tensor()};
-    });
+    record("ConvolutionGradWeight", dw, {&g, &x},
+           [problem, g = Saved(g), x = Saved(x)](Back& back) -> Tensors {
+             const Tensor& gg = back.grad();
+             return {back.needs(0) ? forward(problem, x.get(back), gg, Tensor()) : Tensor(),
+                     back.needs(1) ? grad_input(problem, g.get(back), gg) : Tensor()};
+           });
   return dw;
 }
 
@@ -105,12 +121,14 @@ Tensor grad_weight(const Problem& problem, const Tensor& g, const Tensor& x) {
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window, int64_t groups) {
   if (x.ndim() == 3) return squeeze(conv2d(unsqueeze(x, 0), w, bias, window, groups), {0});
   if (x.ndim() != 4 || w.ndim() != 4)
-    fail<ShapeError>("conv2d: Expected 3D (unbatched) or 4D (batched) input and a 4D weight, but got input ", x.shape(), " and weight ", w.shape());
+    fail<ShapeError>("conv2d: Expected 3D (unbatched) or 4D (batched) input and a 4D weight, but got input ",
+                     x.shape(), " and weight ", w.shape());
   if (!is_floating(x.dtype()) || x.dtype() != w.dtype() || (bias.defined() && bias.dtype() != x.dtype()))
-    fail<TypeError>("conv2d: expected one floating dtype, got input ", name_of(x.dtype()), ", weight ", name_of(w.dtype()), " and bias ",
-                    bias.defined() ? name_of(bias.dtype()) : "none");
+    fail<TypeError>("conv2d: expected one floating dtype, got input ", name_of(x.dtype()), ", weight ",
+                    name_of(w.dtype()), " and bias ", bias.defined() ? name_of(bias.dtype()) : "none");
   if (bias.defined() && (bias.ndim() != 1 || bias.size(0) != w.size(0)))
-    fail<ShapeError>("conv2d: expected bias to be 1-dimensional with ", w.size(0), " elements, but got ", bias.shape());
+    fail<ShapeError>("conv2d: expected bias to be 1-dimensional with ", w.size(0), " elements, but got ",
+                     bias.shape());
   if (is_half(x.dtype())) {
     const Tensor b = bias.defined() ? to(bias, Dtype::Float32) : bias;
     return to(conv2d(to(x, Dtype::Float32), to(w, Dtype::Float32), b, window, groups), x.dtype());

@@ -7,7 +7,8 @@ namespace {
 // out (any layout) = source, broadcast and converted.
 void copy_values(const Tensor& out, const Tensor& source) {
   Walk walk;
-  if (WalkBuilder(out.shape()).operand(out).operand(source).build(&walk)) out.kernels().copy(out.dtype(), source.dtype(), walk);
+  if (WalkBuilder(out.shape()).operand(out).operand(source).build(&walk))
+    out.kernels().copy(out.dtype(), source.dtype(), walk);
 }
 
 void record_copy(const char* name, const Tensor& y, const Tensor& x) {
@@ -53,7 +54,9 @@ Tensor copy_(const Tensor& x, const Tensor& source) {
 
 Tensor fill_(const Tensor& x, const Operand& value) {
   if (!value.is_scalar()) {
-    if (value.tensor().ndim() != 0) fail<ShapeError>("fill_: only supports 0-dimension value tensor but got shape ", value.tensor().shape());
+    if (value.tensor().ndim() != 0)
+      fail<ShapeError>("fill_: only supports 0-dimension value tensor but got shape ",
+                       value.tensor().shape());
     return copy_(x, value.tensor());
   }
   check_inplace(x, "fill_");
@@ -85,7 +88,8 @@ Tensor cat(const Tensors& inputs, int64_t dim_number) {
     bool fits = x.ndim() == shape.size();
     for (int d = 0; fits && d < shape.size(); ++d) fits = d == dim || x.size(d) == shape[d];
     if (!fits)
-      fail<ShapeError>("cat: Sizes of tensors must match except in dimension ", dim, ": got ", x.shape(), " beside ", model->shape());
+      fail<ShapeError>("cat: Sizes of tensors must match except in dimension ", dim, ": got ", x.shape(),
+                       " beside ", model->shape());
     x = to(x, dtype);
     sizes.push_back(x.size(dim));
     shape[dim] += x.size(dim);
@@ -101,7 +105,8 @@ Tensor cat(const Tensors& inputs, int64_t dim_number) {
       Tensors grads;
       int64_t start = 0;
       for (size_t i = 0; i < sizes.size(); start += sizes[i++])
-        grads.push_back(back.needs(static_cast<int>(i)) ? slice(back.grad(), dim, start, start + sizes[i], 1) : Tensor());
+        grads.push_back(back.needs(static_cast<int>(i)) ? slice(back.grad(), dim, start, start + sizes[i], 1)
+                                                        : Tensor());
       return grads;
     });
   return y;
@@ -113,7 +118,8 @@ Tensor stack(const Tensors& xs, int64_t dim_number) {
   Tensors raised;
   for (const Tensor& x : xs) {
     if (x.shape() != xs[0].shape())
-      fail<ShapeError>("stack: expects each tensor to be equal size, but got ", xs[0].shape(), " and ", x.shape());
+      fail<ShapeError>("stack: expects each tensor to be equal size, but got ", xs[0].shape(), " and ",
+                       x.shape());
     raised.push_back(unsqueeze(x, dim));
   }
   return cat(raised, dim);

@@ -21,10 +21,12 @@ Tensor full_like(const Tensor& x, Scalar value, MaybeDtype dtype) {
 
 Tensor arange(Scalar start, Scalar end, Scalar step, Dtype dtype) {
   const double first = start.to_double(), last = end.to_double(), by = step.to_double();
-  if (!std::isfinite(first) || !std::isfinite(last)) fail<ShapeError>("arange: unsupported range ", first, " -> ", last);
+  if (!std::isfinite(first) || !std::isfinite(last))
+    fail<ShapeError>("arange: unsupported range ", first, " -> ", last);
   if (by == 0 || std::isnan(by)) fail<ShapeError>("arange: step must be nonzero, got ", by);
   if ((by > 0) != (last >= first) && last != first)
-    fail<ShapeError>("arange: upper bound and lower bound inconsistent with step sign: ", first, " to ", last, " by ", by);
+    fail<ShapeError>("arange: upper bound and lower bound inconsistent with step sign: ", first, " to ", last,
+                     " by ", by);
   double count = std::ceil((last - first) / by);
   if (start.kind == Scalar::Kind::Int && end.kind == Scalar::Kind::Int && step.kind == Scalar::Kind::Int) {
     const __int128 gap = static_cast<__int128>(end.i) - start.i;

@@ -15,7 +15,8 @@ Tensor checked_index(const Tensor& index, int64_t size, int dim, const char* op)
   int64_t lo, hi;
   dense.kernels().index_bounds(dense.data_as<int64_t>(), dense.numel(), &lo, &hi);
   if (lo < -size || hi >= size)
-    fail<IndexError>(op, ": index ", hi >= size ? hi : lo, " is out of bounds for dimension ", dim, " with size ", size);
+    fail<IndexError>(op, ": index ", hi >= size ? hi : lo, " is out of bounds for dimension ", dim,
+                     " with size ", size);
   return whole;
 }
 
@@ -33,7 +34,9 @@ struct Access {
     out->size = size;
     out->stride = stride;
     WalkBuilder builder(shape);
-    builder.operand(values).operand(table.data(), shape, table_strides).operand(index.data(), shape, index_strides);
+    builder.operand(values)
+        .operand(table.data(), shape, table_strides)
+        .operand(index.data(), shape, index_strides);
     return builder.build(&out->walk);
   }
 };
@@ -95,11 +98,13 @@ Tensors without_masks(const Tensor& x, const Tensors& indices) {
     const int at = static_cast<int>(out.size());
     for (int d = 0; d < index.ndim(); ++d)
       if (at + d >= x.ndim() || index.size(d) != x.size(at + d))
-        fail<IndexError>("index: The shape of the mask ", index.shape(), " at index ", d, " does not match the shape of the indexed tensor ", x.shape());
+        fail<IndexError>("index: The shape of the mask ", index.shape(), " at index ", d,
+                         " does not match the shape of the indexed tensor ", x.shape());
     const Tensor positions = nonzero(index);
     for (int d = 0; d < index.ndim(); ++d) out.push_back(select(positions, 1, d));
   }
-  if (static_cast<int>(out.size()) > x.ndim()) fail<IndexError>("index: too many indices for tensor of dimension ", x.ndim(), " (got ", out.size(), ")");
+  if (static_cast<int>(out.size()) > x.ndim())
+    fail<IndexError>("index: too many indices for tensor of dimension ", x.ndim(), " (got ", out.size(), ")");
   out.resize(x.ndim());
   return out;
 }
@@ -157,10 +162,12 @@ Access advanced(const Tensor& x, const Tensors& raw) {
 
 void check_within(const Tensor& x, const Tensor& index, int dim, const char* op) {
   if (index.ndim() != x.ndim() && !(index.ndim() <= 1 && x.ndim() <= 1))
-    fail<ShapeError>(op, ": Index tensor must have the same number of dimensions as input tensor: ", index.shape(), " against ", x.shape());
+    fail<ShapeError>(op, ": Index tensor must have the same number of dimensions as input tensor: ",
+                     index.shape(), " against ", x.shape());
   for (int d = 0; d < index.ndim() && d < x.ndim(); ++d)
     if (d != dim && index.size(d) > x.size(d))
-      fail<ShapeError>(op, ": Size does not match at dimension ", d, ": index ", index.shape(), " must be no larger than ", x.shape(), " apart from dimension ", dim);
+      fail<ShapeError>(op, ": Size does not match at dimension ", d, ": index ", index.shape(),
+                       " must be no larger than ", x.shape(), " apart from dimension ", dim);
 }
 
 }  // namespace
@@ -178,9 +185,12 @@ Tensor index_put_(const Tensor& x, const Tensors& indices, const Tensor& values,
   check_inplace(x, "index_put_");
   const Access access = advanced(x, indices);
   if (broadcast(values.shape(), access.shape, "index_put_") != access.shape)
-    fail<ShapeError>("index_put_: shape mismatch: value tensor of shape ", values.shape(), " cannot be broadcast to indexing result of shape ", access.shape);
+    fail<ShapeError>("index_put_: shape mismatch: value tensor of shape ", values.shape(),
+                     " cannot be broadcast to indexing result of shape ", access.shape);
   if (values.dtype() != x.dtype() && values.ndim() != 0)
-    fail<TypeError>("index_put_: Index put requires the source and destination dtypes match, got ", name_of(x.dtype()), " for the destination and ", name_of(values.dtype()), " for the source.");
+    fail<TypeError>("index_put_: Index put requires the source and destination dtypes match, got ",
+                    name_of(x.dtype()), " for the destination and ", name_of(values.dtype()),
+                    " for the source.");
   const WriteMode mode = accumulate ? WriteMode::Add : WriteMode::Assign;
   if (!recording(x, values)) {
     write(x, access, x.storage_ref() == values.storage_ref() ? clone(values) : values, mode);
@@ -189,12 +199,14 @@ Tensor index_put_(const Tensor& x, const Tensors& indices, const Tensor& values,
   }
   const Tensor y = contiguous(clone(detach(x)));
   write(y, advanced(y, indices), values, mode);
-  record("IndexPutBackward0", y, {&x, &values}, [indices, accumulate, shape = values.shape(), dtype = values.dtype()](Back& back) -> Tensors {
-    const Tensor& g = back.grad();
-    Tensor dx;
-    if (back.needs(0)) dx = accumulate ? g : index_put_(clone(g), indices, full(Shape(), 0, g.dtype()), false);
-    return {dx, back.needs(1) ? to(reduce_to(index(g, indices), shape), dtype) : Tensor()};
-  });
+  record("IndexPutBackward0", y, {&x, &values},
+         [indices, accumulate, shape = values.shape(), dtype = values.dtype()](Back& back) -> Tensors {
+           const Tensor& g = back.grad();
+           Tensor dx;
+           if (back.needs(0))
+             dx = accumulate ? g : index_put_(clone(g), indices, full(Shape(), 0, g.dtype()), false);
+           return {dx, back.needs(1) ? to(reduce_to(index(g, indices), shape), dtype) : Tensor()};
+         });
   return assign_(x, y);
 }
 
@@ -202,19 +214,24 @@ Tensor index_select(const Tensor& x, int64_t dim_number, const Tensor& index) {
   const int dim = wrap_dim(dim_number, x.ndim(), "index_select");
   const Tensor y = read(x, rows(x, dim, index, "index_select"));
   if (recording(x))
-    record("IndexSelectBackward0", y, {&x}, [index = Saved(index), shape = x.shape(), dim](Back& back) -> Tensors {
-      return {index_add(full(shape, 0, back.grad().dtype()), dim, index.get(back), back.grad(), 1)};
-    });
+    record("IndexSelectBackward0", y, {&x},
+           [index = Saved(index), shape = x.shape(), dim](Back& back) -> Tensors {
+             return {index_add(full(shape, 0, back.grad().dtype()), dim, index.get(back), back.grad(), 1)};
+           });
   return y;
 }
 
-Tensor index_add(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source, Scalar alpha) {
+Tensor index_add(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source,
+                 Scalar alpha) {
   const int dim = wrap_dim(dim_number, x.ndim(), "index_add");
-  if (source.dtype() != x.dtype()) fail<TypeError>("index_add: self and source expected to have the same dtype, but got ", name_of(x.dtype()), " and ", name_of(source.dtype()));
+  if (source.dtype() != x.dtype())
+    fail<TypeError>("index_add: self and source expected to have the same dtype, but got ",
+                    name_of(x.dtype()), " and ", name_of(source.dtype()));
   const Tensor y = contiguous(clone(detach(x)));
   const Access access = rows(y, dim, index, "index_add");
   if (source.shape() != access.shape)
-    fail<ShapeError>("index_add: source of shape ", source.shape(), " does not match the indexed part ", access.shape);
+    fail<ShapeError>("index_add: source of shape ", source.shape(), " does not match the indexed part ",
+                     access.shape);
   const double scale = alpha.to_double();
   write(y, access, scale == 1 ? source : mul(detach(source), alpha), WriteMode::Add);
   if (recording(x, source))
@@ -235,46 +252,63 @@ Tensor gather(const Tensor& x, int64_t dim_number, const Tensor& index) {
   const Tensor y = read(x, along(x, dim, index, "gather"));
   if (recording(x))
     record("GatherBackward0", y, {&x}, [index = Saved(index), shape = x.shape(), dim](Back& back) -> Tensors {
-      return {scatter(full(shape, 0, back.grad().dtype()), dim, index.get(back), back.grad(), WriteMode::Add)};
+      return {
+          scatter(full(shape, 0, back.grad().dtype()), dim, index.get(back), back.grad(), WriteMode::Add)};
     });
   return y;
 }
 
-Tensor scatter(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source, WriteMode mode) {
+Tensor scatter(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source,
+               WriteMode mode) {
   const int dim = wrap_dim(dim_number, x.ndim(), "scatter");
   check_within(x, index, dim, "scatter");
-  if (source.dtype() != x.dtype()) fail<TypeError>("scatter: Expected self.dtype to be equal to src.dtype, got ", name_of(x.dtype()), " and ", name_of(source.dtype()));
+  if (source.dtype() != x.dtype())
+    fail<TypeError>("scatter: Expected self.dtype to be equal to src.dtype, got ", name_of(x.dtype()),
+                    " and ", name_of(source.dtype()));
   Tensor part = source;  // the corner of it that index covers
-  if (source.ndim() != index.ndim()) fail<ShapeError>("scatter: index ", index.shape(), " and src ", source.shape(), " must have the same number of dimensions");
+  if (source.ndim() != index.ndim())
+    fail<ShapeError>("scatter: index ", index.shape(), " and src ", source.shape(),
+                     " must have the same number of dimensions");
   for (int d = 0; d < index.ndim(); ++d) {
-    if (index.size(d) > source.size(d)) fail<ShapeError>("scatter: Expected index ", index.shape(), " to be no larger than src ", source.shape());
+    if (index.size(d) > source.size(d))
+      fail<ShapeError>("scatter: Expected index ", index.shape(), " to be no larger than src ",
+                       source.shape());
     if (index.size(d) < source.size(d)) part = slice(part, d, 0, index.size(d), 1);
   }
   const Tensor y = contiguous(clone(detach(x)));
   write(y, along(y, dim, index, "scatter"), detach(part), mode);
   if (!recording(x, part)) return y;
   if (mode != WriteMode::Add && mode != WriteMode::Assign)
-    fail<NotImplementedError>("scatter: the gradient of reduce='multiply', 'amax' and 'amin' is not implemented");
+    fail<NotImplementedError>(
+        "scatter: the gradient of reduce='multiply', 'amax' and 'amin' is not implemented");
   record(mode == WriteMode::Add ? "ScatterAddBackward0" : "ScatterBackward0", y, {&x, &part},
          [index = Saved(index), dim, mode](Back& back) -> Tensors {
            const Tensor places = index.get(back);
            const Tensor& g = back.grad();
            Tensor dx;
-           if (back.needs(0)) dx = mode == WriteMode::Add ? g : scatter(g, dim, places, full(places.shape(), 0, g.dtype()), WriteMode::Assign);
+           if (back.needs(0))
+             dx = mode == WriteMode::Add
+                      ? g
+                      : scatter(g, dim, places, full(places.shape(), 0, g.dtype()), WriteMode::Assign);
            return {dx, back.needs(1) ? gather(g, dim, places) : Tensor()};
          });
   return y;
 }
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Operand& value) {
-  if (mask.dtype() != Dtype::Bool) fail<TypeError>("masked_fill: only supports boolean masks, but got mask with dtype ", name_of(mask.dtype()));
+  if (mask.dtype() != Dtype::Bool)
+    fail<TypeError>("masked_fill: only supports boolean masks, but got mask with dtype ",
+                    name_of(mask.dtype()));
   if (!value.is_scalar() && value.tensor().ndim() != 0)
-    fail<ShapeError>("masked_fill: only supports a 0-dimensional value tensor, but got tensor of shape ", value.tensor().shape());
-  return where(mask, value.is_scalar() ? full(Shape(), value.scalar(), x.dtype()) : to(value.tensor(), x.dtype()), x);
+    fail<ShapeError>("masked_fill: only supports a 0-dimensional value tensor, but got tensor of shape ",
+                     value.tensor().shape());
+  return where(
+      mask, value.is_scalar() ? full(Shape(), value.scalar(), x.dtype()) : to(value.tensor(), x.dtype()), x);
 }
 
 Tensor masked_select(const Tensor& x, const Tensor& mask) {
-  if (mask.dtype() != Dtype::Bool) fail<TypeError>("masked_select: expected BoolTensor for mask, got ", name_of(mask.dtype()));
+  if (mask.dtype() != Dtype::Bool)
+    fail<TypeError>("masked_select: expected BoolTensor for mask, got ", name_of(mask.dtype()));
   const Shape shape = broadcast(x.shape(), mask.shape(), "masked_select");
   return index(reshape(expand(x, shape), {-1}), {reshape(expand(mask, shape), {-1})});
 }
@@ -301,17 +335,19 @@ Tensor embedding(const Tensor& weight, const Tensor& index, std::optional<int64_
     const Tensor dense = contiguous(flat);
     dense.kernels().index_bounds(dense.data_as<int64_t>(), dense.numel(), &lo, &hi);
     if (lo < 0 || hi >= weight.size(0))
-      fail<IndexError>("embedding: index ", lo < 0 ? lo : hi, " is out of range for ", weight.size(0), " embeddings");
+      fail<IndexError>("embedding: index ", lo < 0 ? lo : hi, " is out of range for ", weight.size(0),
+                       " embeddings");
   }
   Shape shape = index.shape();
   shape.push_back(weight.size(1));
   const Tensor y = reshape(read(weight, rows(weight, 0, flat, "embedding")), shape);
   if (recording(weight))
-    record("EmbeddingBackward0", y, {&weight}, [flat, table = weight.shape(), padding](Back& back) -> Tensors {
-      Tensor g = reshape(back.grad(), {flat.numel(), table[1]});
-      if (padding) g = masked_fill(g, unsqueeze(eq(flat, Scalar(*padding)), 1), 0);
-      return {index_add(full(table, 0, g.dtype()), 0, flat, g, 1)};
-    });
+    record("EmbeddingBackward0", y, {&weight},
+           [flat, table = weight.shape(), padding](Back& back) -> Tensors {
+             Tensor g = reshape(back.grad(), {flat.numel(), table[1]});
+             if (padding) g = masked_fill(g, unsqueeze(eq(flat, Scalar(*padding)), 1), 0);
+             return {index_add(full(table, 0, g.dtype()), 0, flat, g, 1)};
+           });
   return y;
 }
 

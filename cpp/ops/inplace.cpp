@@ -24,7 +24,8 @@ void check_inplace(const Tensor& x, const char* op) {
 namespace ops {
 namespace {
 
-// The base was changed where a view looks: its gradient passes on except there, and what is there goes to `value`.
+// The base was changed where a view looks: its gradient passes on except there, and what is there goes to
+// `value`.
 void rewrite_base(const Tensor& base, const Tensor& x, const Tensor& value) {
   const Shape shape = x.shape(), strides = x.strides();
   const int64_t offset = x.offset() - base.offset();
@@ -49,22 +50,28 @@ void rewrite_base(const Tensor& base, const Tensor& x, const Tensor& value) {
 }  // namespace
 
 Tensor assign_(const Tensor& x, const Tensor& value) {
-  check_inplace(x, "assign_");
+  check_inplace(x, "in-place operation");
   if (value.shape() != x.shape())
-    fail<ShapeError>("in-place operation: output with shape ", x.shape(), " doesn't match the broadcast shape ", value.shape());
+    fail<ShapeError>("in-place operation: output with shape ", x.shape(),
+                     " doesn't match the broadcast shape ", value.shape());
   const bool history = grad_enabled() && (requires_grad(x) || requires_grad(value));
   if (!is_floating(x.dtype()) && is_floating(value.dtype()))
-    fail<TypeError>("in-place operation: result type ", name_of(value.dtype()), " can't be cast to the desired output type ", name_of(x.dtype()));
+    fail<TypeError>("in-place operation: result type ", name_of(value.dtype()),
+                    " can't be cast to the desired output type ", name_of(x.dtype()));
   const Tensor converted = to(value, x.dtype());
   const Tensor base = x.impl()->base ? Tensor(x.impl()->base) : Tensor();
   {
     GradMode off(false);
-    if (converted.data() != x.data() || converted.strides() != x.strides()) copy_(detach(x), converted);
-    else x.bump_version();
+    if (converted.data() != x.data() || converted.strides() != x.strides())
+      copy_(detach(x), converted);
+    else
+      x.bump_version();
   }
   if (!history) return x;
   if (base.defined()) {
-    if (!base.is_contiguous()) fail<NotImplementedError>("in-place change of a view of a non-contiguous tensor while recording; clone() it first");
+    if (!base.is_contiguous())
+      fail<NotImplementedError>(
+          "in-place change of a view of a non-contiguous tensor while recording; clone() it first");
     rewrite_base(base, x, converted);
     x.impl()->base_history = ~grad_meta(base).history;  // renewed from the base at the next look
     return x;
@@ -82,8 +89,8 @@ namespace {
 
 // From a view's gradient to its base's, by geometry alone: what views use after their base was rewritten.
 Ref<Node> view_node(const Tensor& x, const Tensor& base) {
-  const auto back = [shape = base.shape(), strides = base.strides(), origin = base.offset(), view_strides = x.strides(),
-                     offset = x.offset()](Back& b) -> Tensors {
+  const auto back = [shape = base.shape(), strides = base.strides(), origin = base.offset(),
+                     view_strides = x.strides(), offset = x.offset()](Back& b) -> Tensors {
     return {strided_grad(b.grad(), shape, strides, origin, view_strides, offset)};
   };
   Ref<Node> node(new ClosureNode<decltype(back)>("AsStridedBackward0", 1, back));

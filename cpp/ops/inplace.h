@@ -1,4 +1,5 @@
-// Changing tensors in place: straight into their memory where nothing is recorded, with a rewritten history where it is.
+// Changing tensors in place: straight into their memory where nothing is recorded, with a rewritten history
+// where it is.
 #pragma once
 
 #include "ops/walk.h"
@@ -22,10 +23,10 @@ void check_inplace(const Tensor& x, const char* op);
 
 namespace ops {
 
-// The gradient of a tensor laid out as shape/strides from `origin`, given that of a look at the same storage through
-// view_strides from view_offset. Places that the view repeats add up.
-Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, int64_t origin, const Shape& view_strides,
-                    int64_t view_offset);
+// The gradient of a tensor laid out as shape/strides from `origin`, given that of a look at the same storage
+// through view_strides from view_offset. Places that the view repeats add up.
+Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, int64_t origin,
+                    const Shape& view_strides, int64_t view_offset);
 
 // x = f(x), where f is one elementwise kernel that may also read y.
 template <class F>
@@ -35,7 +36,8 @@ Tensor change(const Tensor& x, const Operand& y, F f) {
   if (recording(x) || (other && recording(y.tensor())) || overlaps) {
     const int64_t owners = x.storage_ref()->owners();
     Tensor value = f(x);
-    const bool kept = x.storage_ref()->owners() != owners;  // the way back needs the old x: compute from a copy of it
+    const bool kept =
+        x.storage_ref()->owners() != owners;  // the way back needs the old x: compute from a copy of it
     return assign_(x, kept && value.storage_ref() != x.storage_ref() ? f(clone(x)) : value);
   }
   bool into;

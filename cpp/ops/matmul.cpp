@@ -6,7 +6,8 @@ namespace {
 
 void same_type(const char* op, const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype())
-    fail<TypeError>(op, ": expected both operands to have the same dtype, but got ", name_of(a.dtype()), " and ", name_of(b.dtype()));
+    fail<TypeError>(op, ": expected both operands to have the same dtype, but got ", name_of(a.dtype()),
+                    " and ", name_of(b.dtype()));
 }
 
 // a (batch, m, k) @ b (batch, k, n); batch strides may be 0. bias (n) or undefined.
@@ -22,7 +23,9 @@ Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& bias) {
   g.a = a.data();
   g.b = b.data();
   g.c = c.data();
-  const auto strides = [](const Tensor& t) { return MatrixStride{t.strides()[1], t.strides()[2], t.strides()[0]}; };
+  const auto strides = [](const Tensor& t) {
+    return MatrixStride{t.strides()[1], t.strides()[2], t.strides()[0]};
+  };
   g.a_stride = strides(a);
   g.b_stride = strides(b);
   g.c_stride = strides(c);
@@ -36,11 +39,13 @@ Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& bias) {
 Tensor batched(const Tensor& a, const Tensor& b) {
   const Tensor c = gemm(a, b, Tensor());
   if (recording(a, b))
-    record("BmmBackward0", c, {&a, &b}, [a = Saved(recording(b) ? a : Tensor()), b = Saved(recording(a) ? b : Tensor())](Back& back) -> Tensors {
-      const Tensor& g = back.grad();
-      return {back.needs(0) ? batched(g, transpose(b.get(back), 1, 2)) : Tensor(),
-              back.needs(1) ? batched(transpose(a.get(back), 1, 2), g) : Tensor()};
-    });
+    record("BmmBackward0", c, {&a, &b},
+           [a = Saved(recording(b) ? a : Tensor()),
+            b = Saved(recording(a) ? b : Tensor())](Back& back) -> Tensors {
+             const Tensor& g = back.grad();
+             return {back.needs(0) ? batched(g, transpose(b.get(back), 1, 2)) : Tensor(),
+                     back.needs(1) ? batched(transpose(a.get(back), 1, 2), g) : Tensor()};
+           });
   return c;
 }
 
@@ -52,7 +57,8 @@ Tensor batched(const Tensor& a, const Tensor& b) {
 
 Tensor matmul(const Tensor& x, const Tensor& y) {
   if (x.ndim() == 0 || y.ndim() == 0)
-    fail<ShapeError>("matmul: both arguments need to be at least 1D, but they are ", x.ndim(), "D and ", y.ndim(), "D");
+    fail<ShapeError>("matmul: both arguments need to be at least 1D, but they are ", x.ndim(), "D and ",
+                     y.ndim(), "D");
   same_type("matmul", x, y);
   if (x.size(x.ndim() - 1) != y.size(y.ndim() == 1 ? 0 : y.ndim() - 2)) misfit(x, y);
   if (x.ndim() == 2 && y.ndim() == 2) return squeeze(batched(unsqueeze(x, 0), unsqueeze(y, 0)), {0});
@@ -80,7 +86,8 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (weight.ndim() == 1 && !bias.defined()) return matmul(x, weight);
   if (x.ndim() == 0 || weight.ndim() != 2 || x.size(x.ndim() - 1) != weight.size(1))
-    fail<ShapeError>("linear: input ", x.shape(), " and weight ", weight.shape(), " cannot be multiplied; expected (..., in) and (out, in)");
+    fail<ShapeError>("linear: input ", x.shape(), " and weight ", weight.shape(),
+                     " cannot be multiplied; expected (..., in) and (out, in)");
   same_type("linear", x, weight);
   if (bias.defined()) {
     same_type("linear", x, bias);
@@ -98,16 +105,19 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     Tensor dense = bias;
     if (bias.defined()) dense = contiguous(bias.numel() == outs ? bias : expand(reshape(bias, {1}), {outs}));
     const Tensor a = alias(flat, {1, rows, in}, {0, flat.strides()[0], flat.strides()[1]}, flat.offset());
-    const Tensor b = alias(weight, {1, in, outs}, {0, weight.strides()[1], weight.strides()[0]}, weight.offset());
+    const Tensor b =
+        alias(weight, {1, in, outs}, {0, weight.strides()[1], weight.strides()[0]}, weight.offset());
     const Tensor c = gemm(a, b, dense);
     return alias(c, {rows, outs}, {outs, 1}, 0);
   }();
   if (recording(flat, weight, bias)) {
     const Shape bias_shape = bias.defined() ? bias.shape() : Shape();
     record("AddmmBackward0", y, {&flat, &weight, &bias},
-           [x = Saved(recording(weight) ? flat : Tensor()), w = Saved(recording(flat) ? weight : Tensor()), bias_shape](Back& back) -> Tensors {
+           [x = Saved(recording(weight) ? flat : Tensor()), w = Saved(recording(flat) ? weight : Tensor()),
+            bias_shape](Back& back) -> Tensors {
              const Tensor& g = back.grad();
-             return {back.needs(0) ? matmul(g, w.get(back)) : Tensor(), back.needs(1) ? matmul(transpose(g, 0, 1), x.get(back)) : Tensor(),
+             return {back.needs(0) ? matmul(g, w.get(back)) : Tensor(),
+                     back.needs(1) ? matmul(transpose(g, 0, 1), x.get(back)) : Tensor(),
                      back.needs(2) ? reduce_to(g, bias_shape) : Tensor()};
            });
   }
@@ -119,20 +129,23 @@ namespace {
 Tensor blend(const Tensor& x, const Tensor& product, Scalar beta, Scalar alpha) {
   const Tensor scaled = alpha.to_double() == 1 ? product : mul(product, alpha);
   const Shape shape = broadcast(x.shape(), product.shape(), "addmm");
-  if (shape != product.shape()) fail<ShapeError>("addmm: input ", x.shape(), " does not broadcast to ", product.shape());
+  if (shape != product.shape())
+    fail<ShapeError>("addmm: input ", x.shape(), " does not broadcast to ", product.shape());
   if (beta.to_double() == 0) return scaled;
   return add(scaled, beta.to_double() == 1 ? x : mul(x, beta));
 }
 }  // namespace
 
 Tensor addmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
-  if (a.ndim() != 2 || b.ndim() != 2) fail<ShapeError>("addmm: mat1 and mat2 must be 2-D, got ", a.shape(), " and ", b.shape());
+  if (a.ndim() != 2 || b.ndim() != 2)
+    fail<ShapeError>("addmm: mat1 and mat2 must be 2-D, got ", a.shape(), " and ", b.shape());
   return blend(x, matmul(a, b), beta, alpha);
 }
 
 Tensor baddbmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
   if (a.ndim() != 3 || b.ndim() != 3 || a.size(0) != b.size(0))
-    fail<ShapeError>("baddbmm: batch1 and batch2 must be 3-D with one batch size, got ", a.shape(), " and ", b.shape());
+    fail<ShapeError>("baddbmm: batch1 and batch2 must be 3-D with one batch size, got ", a.shape(), " and ",
+                     b.shape());
   return blend(x, matmul(a, b), beta, alpha);
 }
 

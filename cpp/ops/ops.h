@@ -1,5 +1,6 @@
-// The menu: one declaration per op, one word per op on every floor. Shapes are written (n, c, h, w); errors as the words say.
-// Each op checks its input, allocates, calls one kernel and says how to go back; most are differentiable to any order.
+// The menu: one declaration per op, one word per op on every floor. Shapes are written (n, c, h, w); errors
+// as the words say. Each op checks its input, allocates, calls one kernel and says how to go back; most are
+// differentiable to any order.
 #pragma once
 
 #include <optional>
@@ -9,7 +10,8 @@
 
 namespace lamina {
 
-// A tensor or a Python number. Numbers are weak: they change the kind of the result (bool < int < float), not its size.
+// A tensor or a Python number. Numbers are weak: they change the kind of the result (bool < int < float), not
+// its size.
 class Operand {
  public:
   Operand(const Tensor& tensor) : tensor_(tensor) {}
@@ -217,8 +219,10 @@ Tensor flip(const Tensor& x, const Dims& dims);
 Tensor softmax(const Tensor& x, int64_t dim, MaybeDtype dtype = {});
 Tensor log_softmax(const Tensor& x, int64_t dim, MaybeDtype dtype = {});
 Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim);
-// logp (n, classes, ...), target int64 (n, ...) in [0, classes) or ignore_index; weight (classes) or undefined.
-Tensor nll_loss(const Tensor& logp, const Tensor& target, const Tensor& weight, int64_t ignore_index, Reduction reduction);
+// logp (n, classes, ...), target int64 (n, ...) in [0, classes) or ignore_index; weight (classes) or
+// undefined.
+Tensor nll_loss(const Tensor& logp, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                Reduction reduction);
 
 // ---- index (index.cpp)
 // x[indices]: one int64 or bool tensor, or an undefined one (":"), per leading dimension of x.
@@ -237,7 +241,8 @@ Tensor triu(const Tensor& x, int64_t diagonal);
 
 // ---- matrix products (matmul.cpp)
 Tensor matmul(const Tensor& x, const Tensor& y);
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);  // (..., in), (out, in), (out) or undefined
+Tensor linear(const Tensor& x, const Tensor& weight,
+              const Tensor& bias);  // (..., in), (out, in), (out) or undefined
 Tensor addmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha);
 Tensor baddbmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha);
 
@@ -245,25 +250,28 @@ Tensor baddbmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, S
 struct Window {
   Dims stride, padding, dilation;  // two values each
 };
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Window& window, int64_t groups);
-Pair max_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool ceil_mode);  // values, int64 indices in the plane
-Tensor avg_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool ceil_mode, bool count_include_pad,
-                  std::optional<int64_t> divisor);
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Window& window,
+              int64_t groups);
+Pair max_pool2d(const Tensor& x, const Dims& kernel, const Window& window,
+                bool ceil_mode);  // values, int64 indices in the plane
+Tensor avg_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool ceil_mode,
+                  bool count_include_pad, std::optional<int64_t> divisor);
 
 // ---- normalisation (norm.cpp)
-Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight, const Tensor& bias, double eps);
+Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight, const Tensor& bias,
+                  double eps);
 Tensor rms_norm(const Tensor& x, const Shape& normalized, const Tensor& weight, double eps);
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps);
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, bool training, double momentum, double eps);
 
 // ---- optimizers (optim.cpp): in place, not recorded
-void sgd_step(const Tensors& params, const Tensors& grads, const Tensors& momentum_buffers, const std::vector<bool>& first,
-              const OptimStep& step);
-void adam_step(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs, const Tensors& exp_avg_sqs,
-               const Tensors& max_exp_avg_sqs, const OptimStep& step);
-void rmsprop_step(const Tensors& params, const Tensors& grads, const Tensors& square_avgs, const Tensors& grad_avgs,
-                  const Tensors& momentum_buffers, const OptimStep& step);
+void sgd_step(const Tensors& params, const Tensors& grads, const Tensors& momentum_buffers,
+              const std::vector<bool>& first, const OptimStep& step);
+void adam_step(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs,
+               const Tensors& exp_avg_sqs, const Tensors& max_exp_avg_sqs, const OptimStep& step);
+void rmsprop_step(const Tensors& params, const Tensors& grads, const Tensors& square_avgs,
+                  const Tensors& grad_avgs, const Tensors& momentum_buffers, const OptimStep& step);
 void adagrad_step(const Tensors& params, const Tensors& grads, const Tensors& sums, const OptimStep& step);
 
 // In-place forms that compute straight into x where no gradient is recorded.

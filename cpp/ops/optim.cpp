@@ -4,7 +4,8 @@
 namespace lamina::ops {
 namespace {
 
-// A tensor as the kernel wants it, contiguous and of the step's dtype; what is not so is copied and put back afterwards.
+// A tensor as the kernel wants it, contiguous and of the step's dtype; what is not so is copied and put back
+// afterwards.
 class Staged {
  public:
   Staged(const Tensor& x, Dtype dtype, bool written) : x_(x), written_(written) {
@@ -26,22 +27,27 @@ class Staged {
 };
 
 void check(const char* op, const Tensor& param, const Tensor& other, const char* what) {
-  if (other.shape() != param.shape()) fail<ShapeError>(op, ": ", what, " of shape ", other.shape(), " for a parameter of shape ", param.shape());
+  if (other.shape() != param.shape())
+    fail<ShapeError>(op, ": ", what, " of shape ", other.shape(), " for a parameter of shape ",
+                     param.shape());
 }
 
-void run(const char* op, const Tensors& params, const Tensors& grads, std::initializer_list<const Tensors*> states,
-         const std::vector<bool>& first, OptimStep step) {
+void run(const char* op, const Tensors& params, const Tensors& grads,
+         std::initializer_list<const Tensors*> states, const std::vector<bool>& first, OptimStep step) {
   GradMode off(false);
-  if (params.size() != grads.size()) fail<ShapeError>(op, ": ", params.size(), " parameters but ", grads.size(), " gradients");
+  if (params.size() != grads.size())
+    fail<ShapeError>(op, ": ", params.size(), " parameters but ", grads.size(), " gradients");
   for (const Tensors* state : states)
-    if (!state->empty() && state->size() != params.size()) fail<ShapeError>(op, ": ", params.size(), " parameters but ", state->size(), " states");
+    if (!state->empty() && state->size() != params.size())
+      fail<ShapeError>(op, ": ", params.size(), " parameters but ", state->size(), " states");
   for (Dtype dtype : {Dtype::Float32, Dtype::Float64}) {
     std::vector<OptimItem> items;
     std::vector<Staged> staged;
     staged.reserve(params.size() * 5);
     for (size_t i = 0; i < params.size(); ++i) {
       const Tensor& p = params[i];
-      if (!is_floating(p.dtype())) fail<TypeError>(op, ": expected floating parameters, got ", name_of(p.dtype()));
+      if (!is_floating(p.dtype()))
+        fail<TypeError>(op, ": expected floating parameters, got ", name_of(p.dtype()));
       if ((p.dtype() == Dtype::Float64) != (dtype == Dtype::Float64) || p.numel() == 0) continue;
       check(op, p, grads[i], "gradient");
       OptimItem item{};
@@ -70,15 +76,16 @@ void run(const char* op, const Tensors& params, const Tensors& grads, std::initi
 
 }  // namespace
 
-void sgd_step(const Tensors& params, const Tensors& grads, const Tensors& momentum_buffers, const std::vector<bool>& first, const OptimStep& step) {
+void sgd_step(const Tensors& params, const Tensors& grads, const Tensors& momentum_buffers,
+              const std::vector<bool>& first, const OptimStep& step) {
   run("sgd_step", params, grads, {&momentum_buffers}, first, step);
 }
-void adam_step(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs, const Tensors& exp_avg_sqs,
-               const Tensors& max_exp_avg_sqs, const OptimStep& step) {
+void adam_step(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs,
+               const Tensors& exp_avg_sqs, const Tensors& max_exp_avg_sqs, const OptimStep& step) {
   run("adam_step", params, grads, {&exp_avgs, &exp_avg_sqs, &max_exp_avg_sqs}, {}, step);
 }
-void rmsprop_step(const Tensors& params, const Tensors& grads, const Tensors& square_avgs, const Tensors& grad_avgs,
-                  const Tensors& momentum_buffers, const OptimStep& step) {
+void rmsprop_step(const Tensors& params, const Tensors& grads, const Tensors& square_avgs,
+                  const Tensors& grad_avgs, const Tensors& momentum_buffers, const OptimStep& step) {
   run("rmsprop_step", params, grads, {&square_avgs, &grad_avgs, &momentum_buffers}, {}, step);
 }
 void adagrad_step(const Tensors& params, const Tensors& grads, const Tensors& sums, const OptimStep& step) {

@@ -1,4 +1,5 @@
-// Random numbers into tensors. The generator hands out counters, the kernel makes element i from counter and seed alone.
+// Random numbers into tensors. The generator hands out counters, the kernel makes element i from counter and
+// seed alone.
 #include <cmath>
 
 #include "ops/inplace.h"
@@ -7,12 +8,14 @@ namespace lamina::ops {
 namespace {
 
 // Fills x (any layout) from a distribution; the numbers follow the logical order of elements.
-Tensor fill_random(const Tensor& x, Distribution distribution, Scalar a, Scalar b, Generator& generator, const char* op) {
+Tensor fill_random(const Tensor& x, Distribution distribution, Scalar a, Scalar b, Generator& generator,
+                   const char* op) {
   check_inplace(x, op);
   const bool direct = x.is_contiguous();
   const Tensor out = direct ? x : empty(x.shape(), x.dtype());
   if (x.numel()) {
-    const Random random{generator.seed(), generator.advance(random_blocks(distribution, x.dtype(), x.numel()))};
+    const Random random{generator.seed(),
+                        generator.advance(random_blocks(distribution, x.dtype(), x.numel()))};
     x.kernels().random(distribution, x.dtype(), out.data(), x.numel(), random, a, b);
   }
   if (!direct || recording(x)) return assign_(x, direct ? detach(out) : out);
@@ -32,7 +35,8 @@ void probability(const char* op, double p) {
 
 Tensor uniform_(const Tensor& x, double from, double to, Generator& generator) {
   floating("uniform_", x);
-  if (!(from <= to)) fail<ShapeError>("uniform_: expects to return a [from, to) range, but found from=", from, " > to=", to);
+  if (!(from <= to))
+    fail<ShapeError>("uniform_: expects to return a [from, to) range, but found from=", from, " > to=", to);
   return fill_random(x, Distribution::Uniform, from, to, generator, "uniform_");
 }
 
@@ -71,7 +75,8 @@ Tensor geometric_(const Tensor& x, double p, Generator& generator) {
 }
 
 Tensor random_(const Tensor& x, int64_t from, int64_t to, Generator& generator) {
-  if (from >= to) fail<ShapeError>("random_: expects 'from' to be less than 'to', but got from=", from, " >= to=", to);
+  if (from >= to)
+    fail<ShapeError>("random_: expects 'from' to be less than 'to', but got from=", from, " >= to=", to);
   return fill_random(x, Distribution::Integer, Scalar(from), Scalar(to), generator, "random_");
 }
 
@@ -90,7 +95,8 @@ Tensor dropout(const Tensor& x, double p, Generator& generator) {
   const Tensor dense = x.is_dense() ? x : contiguous(x);
   const Tensor y = empty_like(dense), mask = empty_like(dense, Dtype::Bool);
   if (x.numel()) {
-    const Random random{generator.seed(), generator.advance(random_blocks(Distribution::Bernoulli, x.dtype(), x.numel()))};
+    const Random random{generator.seed(),
+                        generator.advance(random_blocks(Distribution::Bernoulli, x.dtype(), x.numel()))};
     x.kernels().dropout(x.dtype(), dense.data(), y.data(), mask.data_as<bool>(), x.numel(), p, random);
   }
   if (recording(dense))

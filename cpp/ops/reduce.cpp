@@ -33,7 +33,8 @@ struct Plan {
 };
 
 // Dimensions of one side of a reduction, merged where every given stride allows, densest last.
-int gather_dims(const Tensor& x, const Shape* out_strides, const Plan& plan, bool reduced, int64_t* shape, int64_t* in, int64_t* out) {
+int gather_dims(const Tensor& x, const Shape* out_strides, const Plan& plan, bool reduced, int64_t* shape,
+                int64_t* in, int64_t* out) {
   int order[kMaxDim], n = 0;
   for (int d = 0; d < x.ndim(); ++d)
     if (plan.reduced[d] == reduced && x.size(d) != 1) order[n++] = d;
@@ -42,7 +43,8 @@ int gather_dims(const Tensor& x, const Shape* out_strides, const Plan& plan, boo
   for (int k = 0; k < n; ++k) {
     const int d = order[k];
     const int64_t step = out_strides ? (*out_strides)[d] : 0;
-    const bool merge = ndim && in[ndim - 1] == x.strides()[d] * x.size(d) && (!out_strides || out[ndim - 1] == step * x.size(d));
+    const bool merge = ndim && in[ndim - 1] == x.strides()[d] * x.size(d) &&
+                       (!out_strides || out[ndim - 1] == step * x.size(d));
     if (!merge) shape[ndim++] = 1;
     shape[ndim - 1] *= x.size(d);
     in[ndim - 1] = x.strides()[d];
@@ -54,19 +56,25 @@ int gather_dims(const Tensor& x, const Shape* out_strides, const Plan& plan, boo
 // The result for a reduction of no elements.
 Scalar neutral(ReduceOp op) {
   switch (op) {
-    case ReduceOp::Prod: return 1;
-    case ReduceOp::All: return true;
-    case ReduceOp::Any: return false;
-    default: return 0;
+    case ReduceOp::Prod:
+      return 1;
+    case ReduceOp::All:
+      return true;
+    case ReduceOp::Any:
+      return false;
+    default:
+      return 0;
   }
 }
 
-Tensor reduce(ReduceOp op, const Tensor& x, const Plan& plan, bool keepdim, Dtype out_dtype, const char* name, double scale = 1) {
+Tensor reduce(ReduceOp op, const Tensor& x, const Plan& plan, bool keepdim, Dtype out_dtype, const char* name,
+              double scale = 1) {
   const Tensor kept = empty(plan.kept, out_dtype);
   const Tensor out = alias(kept, plan.shape(keepdim), contiguous_strides(plan.shape(keepdim)), 0);
   if (plan.count == 0) {
     if (op == ReduceOp::Max || op == ReduceOp::Min)
-      fail<ShapeError>(name, ": Expected reduction dim to have non-zero size, got ", x.shape(), "; specify dims that are not empty");
+      fail<ShapeError>(name, ": Expected reduction dim to have non-zero size, got ", x.shape(),
+                       "; specify dims that are not empty");
     return fill_(out, scale == 1 ? neutral(op) : Scalar(std::nan("")));
   }
   if (out.numel() == 0) return out;
@@ -77,7 +85,8 @@ Tensor reduce(ReduceOp op, const Tensor& x, const Plan& plan, bool keepdim, Dtyp
   r.in = x.data();
   r.out = out.data();
   r.scale = scale;
-  r.kept_ndim = gather_dims(x, &kept.strides(), plan, false, r.kept_shape, r.kept_in_strides, r.kept_out_strides);
+  r.kept_ndim =
+      gather_dims(x, &kept.strides(), plan, false, r.kept_shape, r.kept_in_strides, r.kept_out_strides);
   r.reduced_ndim = gather_dims(x, nullptr, plan, true, r.reduced_shape, r.reduced_strides, nullptr);
   const Scratch scratch(x.backend(), x.kernels().reduce_scratch(r));
   x.kernels().reduce(r, scratch.data());
@@ -85,18 +94,22 @@ Tensor reduce(ReduceOp op, const Tensor& x, const Plan& plan, bool keepdim, Dtyp
 }
 
 // g of the reduced shape, spread over x's shape again (a view).
-Tensor spread(const Tensor& g, const Shape& kept, const Shape& shape) { return expand(reshape(g, kept), shape); }
+Tensor spread(const Tensor& g, const Shape& kept, const Shape& shape) {
+  return expand(reshape(g, kept), shape);
+}
 
 Dtype sum_type(const Tensor& x, MaybeDtype dtype) {
   return dtype ? *dtype : is_floating(x.dtype()) ? x.dtype() : Dtype::Int64;
 }
 
-// The input as the kernel wants it: of the type that is asked for, where that is not what it makes from x by itself.
+// The input as the kernel wants it: of the type that is asked for, where that is not what it makes from x by
+// itself.
 Tensor sum_input(const Tensor& x, Dtype out) {
   return x.dtype() == out || (out == Dtype::Int64 && !is_floating(x.dtype())) ? x : to(x, out);
 }
 
-Tensor scaled_sum(const Tensor& input, const Dims& dims, bool keepdim, Dtype dtype, const char* name, const char* node, bool mean) {
+Tensor scaled_sum(const Tensor& input, const Dims& dims, bool keepdim, Dtype dtype, const char* name,
+                  const char* node, bool mean) {
   const Tensor x = sum_input(input, dtype);
   const Plan plan(x, dims, name);
   const double scale = mean ? 1.0 / static_cast<double>(plan.count) : 1;
@@ -108,16 +121,18 @@ Tensor scaled_sum(const Tensor& input, const Dims& dims, bool keepdim, Dtype dty
   return y;
 }
 
-Tensor extreme(ReduceOp op, const Tensor& x, const Dims& dims, bool keepdim, const char* name, const char* node) {
+Tensor extreme(ReduceOp op, const Tensor& x, const Dims& dims, bool keepdim, const char* name,
+               const char* node) {
   const Plan plan(x, dims, name);
   const Tensor y = reduce(op, x, plan, keepdim, x.dtype(), name);
   if (recording(x))  // equal extremes share the gradient
-    record(node, y, {&x}, [x = Saved(x), y = Saved::output(y), kept = plan.kept, dims](Back& back) -> Tensors {
-      const Tensor xs = x.get(back);
-      const Tensor mask = to(eq(xs, reshape(y.get(back), kept)), xs.dtype());
-      const Tensor share = div(reshape(back.grad(), kept), sum(mask, dims, true));
-      return {mul(mask, share)};
-    });
+    record(node, y, {&x},
+           [x = Saved(x), y = Saved::output(y), kept = plan.kept, dims](Back& back) -> Tensors {
+             const Tensor xs = x.get(back);
+             const Tensor mask = to(eq(xs, reshape(y.get(back), kept)), xs.dtype());
+             const Tensor share = div(reshape(back.grad(), kept), sum(mask, dims, true));
+             return {mul(mask, share)};
+           });
   return y;
 }
 
@@ -133,7 +148,10 @@ Tensor sum(const Tensor& x, const Dims& dims, bool keepdim, MaybeDtype dtype) {
 
 Tensor mean(const Tensor& x, const Dims& dims, bool keepdim, MaybeDtype dtype) {
   if (!is_floating(dtype.value_or(x.dtype())))
-    fail<TypeError>("mean: could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ", name_of(x.dtype()));
+    fail<TypeError>(
+        "mean: could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+        "Got: ",
+        name_of(x.dtype()));
   return scaled_sum(x, dims, keepdim, dtype.value_or(x.dtype()), "mean", "MeanBackward0", true);
 }
 
@@ -143,21 +161,27 @@ Tensor prod(const Tensor& input, const Dims& dims, bool keepdim, MaybeDtype dtyp
   const Plan plan(x, dims, "prod");
   const Tensor y = reduce(ReduceOp::Prod, x, plan, keepdim, out, "prod");
   if (!recording(x)) return y;
-  record("ProdBackward0", y, {&x}, [x = Saved(x), y = Saved::output(y), kept = plan.kept, dims](Back& back) -> Tensors {
-    const Tensor xs = x.get(back);
-    // Without zeros: y / x. Where one factor is zero, its gradient is the product of the others; with two, none has any.
-    const Tensor zero = eq(xs, 0);
-    const Tensor safe = masked_fill(xs, zero, 1);
-    const Tensor zeros = sum(to(zero, xs.dtype()), dims, true);
-    const Tensor others = prod(safe, dims, true);
-    const Tensor factor = where(zero, to(eq(zeros, 1), xs.dtype()), to(eq(zeros, 0), xs.dtype()));
-    return {mul(reshape(back.grad(), kept), mul(factor, div(others, safe)))};
-  });
+  record("ProdBackward0", y, {&x},
+         [x = Saved(x), y = Saved::output(y), kept = plan.kept, dims](Back& back) -> Tensors {
+           const Tensor xs = x.get(back);
+           // Without zeros: y / x. Where one factor is zero, its gradient is the product of the others; with
+           // two, none has any.
+           const Tensor zero = eq(xs, 0);
+           const Tensor safe = masked_fill(xs, zero, 1);
+           const Tensor zeros = sum(to(zero, xs.dtype()), dims, true);
+           const Tensor others = prod(safe, dims, true);
+           const Tensor factor = where(zero, to(eq(zeros, 1), xs.dtype()), to(eq(zeros, 0), xs.dtype()));
+           return {mul(reshape(back.grad(), kept), mul(factor, div(others, safe)))};
+         });
   return y;
 }
 
-Tensor amax(const Tensor& x, const Dims& dims, bool keepdim) { return extreme(ReduceOp::Max, x, dims, keepdim, "amax", "AmaxBackward0"); }
-Tensor amin(const Tensor& x, const Dims& dims, bool keepdim) { return extreme(ReduceOp::Min, x, dims, keepdim, "amin", "AminBackward0"); }
+Tensor amax(const Tensor& x, const Dims& dims, bool keepdim) {
+  return extreme(ReduceOp::Max, x, dims, keepdim, "amax", "AmaxBackward0");
+}
+Tensor amin(const Tensor& x, const Dims& dims, bool keepdim) {
+  return extreme(ReduceOp::Min, x, dims, keepdim, "amin", "AminBackward0");
+}
 
 Tensor any(const Tensor& x, const Dims& dims, bool keepdim) {
   return reduce(ReduceOp::Any, x, Plan(x, dims, "any"), keepdim, Dtype::Bool, "any");
@@ -185,12 +209,13 @@ Tensor var(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
     }
   }
   if (recording(x))
-    record("VarBackward0", y, {&x}, [x = Saved(x), kept = plan.kept, dims, n = plan.count, correction](Back& back) -> Tensors {
-      const Tensor xs = x.get(back);
-      const Tensor centred = sub(xs, mean(xs, dims, true));
-      const double scale = 2 / std::max(static_cast<double>(n) - correction, 0.0);
-      return {mul(mul(reshape(back.grad(), kept), scale), centred)};
-    });
+    record("VarBackward0", y, {&x},
+           [x = Saved(x), kept = plan.kept, dims, n = plan.count, correction](Back& back) -> Tensors {
+             const Tensor xs = x.get(back);
+             const Tensor centred = sub(xs, mean(xs, dims, true));
+             const double scale = 2 / std::max(static_cast<double>(n) - correction, 0.0);
+             return {mul(mul(reshape(back.grad(), kept), scale), centred)};
+           });
   return y;
 }
 
@@ -203,12 +228,14 @@ Tensor std(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
     return sqrt(var(x, dims, correction, keepdim));
   }();
   // d std = d var / (2 std), and 0 where the values do not differ.
-  record("StdBackward0", y, {&x}, [x = Saved(x), y = Saved::output(y), kept = plan.kept, dims, n = plan.count, correction](Back& back) -> Tensors {
-    const Tensor xs = x.get(back), ys = reshape(y.get(back), kept);
-    const double scale = 1 / std::max(static_cast<double>(n) - correction, 0.0);
-    const Tensor part = masked_fill(div(reshape(back.grad(), kept), ys), eq(ys, 0), 0);
-    return {mul(mul(part, scale), sub(xs, mean(xs, dims, true)))};
-  });
+  record("StdBackward0", y, {&x},
+         [x = Saved(x), y = Saved::output(y), kept = plan.kept, dims, n = plan.count,
+          correction](Back& back) -> Tensors {
+           const Tensor xs = x.get(back), ys = reshape(y.get(back), kept);
+           const double scale = 1 / std::max(static_cast<double>(n) - correction, 0.0);
+           const Tensor part = masked_fill(div(reshape(back.grad(), kept), ys), eq(ys, 0), 0);
+           return {mul(mul(part, scale), sub(xs, mean(xs, dims, true)))};
+         });
   return y;
 }
 
@@ -226,22 +253,27 @@ Tensor vector_norm(const Tensor& input, double order, const Dims& dims, bool kee
     return pow(sum(pow(abs(x), order), dims, keepdim), 1 / order);
   }();
   if (!recording(x)) return y;
-  record("LinalgVectorNormBackward0", y, {&x}, [x = Saved(x), y = Saved::output(y), kept = plan.kept, order](Back& back) -> Tensors {
-    const Tensor xs = x.get(back), ys = reshape(y.get(back), kept), g = reshape(back.grad(), kept);
-    if (order == 1) return {mul(g, sign(xs))};
-    // d|x|_p / dx = x |x|^(p-2) / |x|_p^(p-1), 0 where the norm is 0
-    const Tensor zero = eq(ys, 0);
-    const Tensor powered = order == 2 ? xs : mul(xs, masked_fill(pow(abs(xs), order - 2), eq(xs, 0), 0));
-    const Tensor scaled = div(g, order == 2 ? ys : pow(ys, order - 1));
-    return {mul(powered, masked_fill(scaled, zero, 0))};
-  });
+  record("LinalgVectorNormBackward0", y, {&x},
+         [x = Saved(x), y = Saved::output(y), kept = plan.kept, order](Back& back) -> Tensors {
+           const Tensor xs = x.get(back), ys = reshape(y.get(back), kept), g = reshape(back.grad(), kept);
+           if (order == 1) return {mul(g, sign(xs))};
+           // d|x|_p / dx = x |x|^(p-2) / |x|_p^(p-1), 0 where the norm is 0
+           const Tensor zero = eq(ys, 0);
+           const Tensor powered =
+               order == 2 ? xs : mul(xs, masked_fill(pow(abs(xs), order - 2), eq(xs, 0), 0));
+           const Tensor scaled = div(g, order == 2 ? ys : pow(ys, order - 1));
+           return {mul(powered, masked_fill(scaled, zero, 0))};
+         });
   return y;
 }
 
 Tensor count_nonzero(const Tensor& x, const Dims& dims) {
   if (dims.empty()) {
     const Tensor dense = contiguous(x);
-    return full(Shape(), Scalar(x.numel() ? x.kernels().count_nonzero(x.dtype(), dense.data(), x.numel()) : int64_t{0}), Dtype::Int64);
+    return full(
+        Shape(),
+        Scalar(x.numel() ? x.kernels().count_nonzero(x.dtype(), dense.data(), x.numel()) : int64_t{0}),
+        Dtype::Int64);
   }
   return sum(ne(x, 0), dims, false);
 }

@@ -26,27 +26,34 @@ Tensor scatter_back(const Tensor& g, const Tensor& indices, const Shape& shape, 
   return scatter(full(shape, 0, g.dtype()), dim, indices, g, WriteMode::Add);
 }
 
-void record_picked(const char* node, const Tensor& values, const Tensor& x, const Tensor& indices, int dim, bool keepdim) {
+void record_picked(const char* node, const Tensor& values, const Tensor& x, const Tensor& indices, int dim,
+                   bool keepdim) {
   if (!recording(x)) return;
   record(node, values, {&x}, [indices, shape = x.shape(), dim, keepdim](Back& back) -> Tensors {
     const bool raise = !keepdim && shape.size() > 0;
-    return {scatter_back(raise ? unsqueeze(back.grad(), dim) : back.grad(), raise ? unsqueeze(indices, dim) : indices, shape, dim)};
+    return {scatter_back(raise ? unsqueeze(back.grad(), dim) : back.grad(),
+                         raise ? unsqueeze(indices, dim) : indices, shape, dim)};
   });
 }
 
-Pair arg_reduce(bool largest, const Tensor& input, int64_t dim, bool keepdim, const char* op, const char* node) {
+Pair arg_reduce(bool largest, const Tensor& input, int64_t dim, bool keepdim, const char* op,
+                const char* node) {
   const RowView view(input, dim, op);
-  if (view.rows.n == 0) fail<IndexError>(op, ": Expected reduction dim ", dim, " to have non-zero size, got ", input.shape());
+  if (view.rows.n == 0)
+    fail<IndexError>(op, ": Expected reduction dim ", dim, " to have non-zero size, got ", input.shape());
   const Shape shape = view.reduced(keepdim);
   const Tensor values = empty(shape, input.dtype()), indices = empty(shape, Dtype::Int64);
-  if (values.numel()) input.kernels().arg_reduce(largest, view.rows, view.x.data(), values.data(), indices.data_as<int64_t>());
+  if (values.numel())
+    input.kernels().arg_reduce(largest, view.rows, view.x.data(), values.data(), indices.data_as<int64_t>());
   record_picked(node, values, input, indices, view.dim, keepdim);
   return {values, indices};
 }
 
 Tensor arg_only(bool largest, const Tensor& x, std::optional<int64_t> dim, bool keepdim, const char* op) {
   if (!dim) {
-    if (x.numel() == 0) fail<IndexError>(op, ": Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim.");
+    if (x.numel() == 0)
+      fail<IndexError>(
+          op, ": Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim.");
     const Tensor flat = arg_reduce(largest, reshape(detach(x), {-1}), 0, false, op, "").second;
     return keepdim ? reshape(flat, Shape(x.ndim(), 1)) : flat;
   }
@@ -83,10 +90,18 @@ Pair running_extreme(ScanOp op, const Tensor& x, int64_t dim_number, const char*
 
 }  // namespace
 
-Pair max(const Tensor& x, int64_t dim, bool keepdim) { return arg_reduce(true, x, dim, keepdim, "max", "MaxBackward0"); }
-Pair min(const Tensor& x, int64_t dim, bool keepdim) { return arg_reduce(false, x, dim, keepdim, "min", "MinBackward0"); }
-Tensor argmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) { return arg_only(true, x, dim, keepdim, "argmax"); }
-Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) { return arg_only(false, x, dim, keepdim, "argmin"); }
+Pair max(const Tensor& x, int64_t dim, bool keepdim) {
+  return arg_reduce(true, x, dim, keepdim, "max", "MaxBackward0");
+}
+Pair min(const Tensor& x, int64_t dim, bool keepdim) {
+  return arg_reduce(false, x, dim, keepdim, "min", "MinBackward0");
+}
+Tensor argmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
+  return arg_only(true, x, dim, keepdim, "argmax");
+}
+Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
+  return arg_only(false, x, dim, keepdim, "argmin");
+}
 
 Tensor cumsum(const Tensor& input, int64_t dim, MaybeDtype dtype) {
   const Dtype out = dtype.value_or(scan_type(input));
@@ -94,7 +109,8 @@ Tensor cumsum(const Tensor& input, int64_t dim, MaybeDtype dtype) {
   const RowView view(x, dim, "cumsum");
   const Tensor y = scan(ScanOp::Sum, x, view, out);
   if (recording(x))
-    record("CumsumBackward0", y, {&x}, [d = view.dim](Back& back) -> Tensors { return {reverse_cumsum(back.grad(), d)}; });
+    record("CumsumBackward0", y, {&x},
+           [d = view.dim](Back& back) -> Tensors { return {reverse_cumsum(back.grad(), d)}; });
   return y;
 }
 
@@ -104,21 +120,25 @@ Tensor cumprod(const Tensor& input, int64_t dim, MaybeDtype dtype) {
   const RowView view(x, dim, "cumprod");
   const Tensor y = scan(ScanOp::Prod, x, view, out);
   if (recording(x))
-    record("CumprodBackward0", y, {&x}, [x = Saved(x), y = Saved::output(y), d = view.dim](Back& back) -> Tensors {
-      const Tensor xs = x.get(back);
-      const Tensor zero = eq(xs, 0);
-      if (count_nonzero(zero, {}).data_as<int64_t>()[0] == 0) return {div(reverse_cumsum(mul(back.grad(), y.get(back)), d), xs)};
-      if (recording(back.grad(), xs))
-        fail<NotImplementedError>("cumprod: the second derivative with zeros in the input is not implemented");
-      // With zeros: before the first, as above; at the first, the products that leave it out; behind it, 0.
-      const Tensor safe = masked_fill(xs, zero, 1);
-      const Tensor behind = cumsum(to(zero, Dtype::Int64), d);
-      const Tensor before_first = eq(behind, 0), at_first = logical_and(zero, eq(behind, 1));
-      const Tensor plain = div(reverse_cumsum(mul(back.grad(), y.get(back)), d), safe);
-      const Tensor without = where(le(behind, 1), cumprod(safe, d), 0);
-      const Tensor first = where(eq(behind, 1), mul(back.grad(), without), 0);
-      return {where(before_first, plain, where(at_first, reverse_cumsum(first, d), 0))};
-    });
+    record("CumprodBackward0", y, {&x},
+           [x = Saved(x), y = Saved::output(y), d = view.dim](Back& back) -> Tensors {
+             const Tensor xs = x.get(back);
+             const Tensor zero = eq(xs, 0);
+             if (count_nonzero(zero, {}).data_as<int64_t>()[0] == 0)
+               return {div(reverse_cumsum(mul(back.grad(), y.get(back)), d), xs)};
+             if (recording(back.grad(), xs))
+               fail<NotImplementedError>(
+                   "cumprod: the second derivative with zeros in the input is not implemented");
+             // With zeros: before the first, as above; at the first, the products that leave it out; behind
+             // it, 0.
+             const Tensor safe = masked_fill(xs, zero, 1);
+             const Tensor behind = cumsum(to(zero, Dtype::Int64), d);
+             const Tensor before_first = eq(behind, 0), at_first = logical_and(zero, eq(behind, 1));
+             const Tensor plain = div(reverse_cumsum(mul(back.grad(), y.get(back)), d), safe);
+             const Tensor without = where(le(behind, 1), cumprod(safe, d), 0);
+             const Tensor first = where(eq(behind, 1), mul(back.grad(), without), 0);
+             return {where(before_first, plain, where(at_first, reverse_cumsum(first, d), 0))};
+           });
   return y;
 }
 
@@ -126,14 +146,16 @@ Pair cummax(const Tensor& x, int64_t dim) { return running_extreme(ScanOp::Max, 
 Pair cummin(const Tensor& x, int64_t dim) { return running_extreme(ScanOp::Min, x, dim, "cummin"); }
 
 Tensor logcumsumexp(const Tensor& x, int64_t dim) {
-  if (!is_floating(x.dtype())) fail<TypeError>("logcumsumexp: expected a floating dtype, got ", name_of(x.dtype()));
+  if (!is_floating(x.dtype()))
+    fail<TypeError>("logcumsumexp: expected a floating dtype, got ", name_of(x.dtype()));
   const RowView view(x, dim, "logcumsumexp");
   const Tensor y = scan(ScanOp::LogSumExp, x, view, x.dtype());
   if (recording(x))  // dx_i = sum over j >= i of g_j exp(x_i - y_j)
-    record("LogcumsumexpBackward0", y, {&x}, [x = Saved(x), y = Saved::output(y), d = view.dim](Back& back) -> Tensors {
-      const Tensor xs = x.get(back);
-      return {mul(exp(xs), reverse_cumsum(mul(back.grad(), exp(neg(y.get(back)))), d))};
-    });
+    record("LogcumsumexpBackward0", y, {&x},
+           [x = Saved(x), y = Saved::output(y), d = view.dim](Back& back) -> Tensors {
+             const Tensor xs = x.get(back);
+             return {mul(exp(xs), reverse_cumsum(mul(back.grad(), exp(neg(y.get(back)))), d))};
+           });
   return y;
 }
 
@@ -142,7 +164,8 @@ Pair sort(const Tensor& x, int64_t dim, bool descending) {
   const Tensor values = empty(x.shape(), x.dtype()), indices = empty(x.shape(), Dtype::Int64);
   if (x.numel()) {
     const Scratch scratch(x.backend(), x.kernels().sort_scratch(view.rows));
-    x.kernels().sort(descending, view.rows, view.x.data(), values.data(), indices.data_as<int64_t>(), scratch.data());
+    x.kernels().sort(descending, view.rows, view.x.data(), values.data(), indices.data_as<int64_t>(),
+                     scratch.data());
   }
   record_picked("SortBackward0", values, x, indices, view.dim, true);
   return {values, indices};
@@ -150,13 +173,16 @@ Pair sort(const Tensor& x, int64_t dim, bool descending) {
 
 Pair topk(const Tensor& x, int64_t k, int64_t dim, bool largest) {
   const RowView view(x, dim, "topk");
-  if (k < 0 || k > view.rows.n) fail<ShapeError>("topk: selected index k=", k, " out of range for dimension ", view.dim, " of size ", view.rows.n);
+  if (k < 0 || k > view.rows.n)
+    fail<ShapeError>("topk: selected index k=", k, " out of range for dimension ", view.dim, " of size ",
+                     view.rows.n);
   Shape shape = x.shape();
   if (x.ndim()) shape[view.dim] = k;
   const Tensor values = empty(shape, x.dtype()), indices = empty(shape, Dtype::Int64);
   if (values.numel()) {
     const Scratch scratch(x.backend(), x.kernels().topk_scratch(k, view.rows));
-    x.kernels().topk(largest, k, view.rows, view.x.data(), values.data(), indices.data_as<int64_t>(), scratch.data());
+    x.kernels().topk(largest, k, view.rows, view.x.data(), values.data(), indices.data_as<int64_t>(),
+                     scratch.data());
   }
   record_picked("TopkBackward0", values, x, indices, view.dim, true);
   return {values, indices};

@@ -9,7 +9,8 @@ namespace {
 // Float types as they are, or as `dtype` asks; integers have no softmax.
 Tensor prepared(const char* op, const Tensor& input, MaybeDtype dtype) {
   const Tensor x = dtype ? to(input, *dtype) : input;
-  if (!is_floating(x.dtype())) fail<TypeError>(op, ": not implemented for ", name_of(x.dtype()), "; convert or pass a floating dtype");
+  if (!is_floating(x.dtype()))
+    fail<TypeError>(op, ": not implemented for ", name_of(x.dtype()), "; convert or pass a floating dtype");
   return x;
 }
 
@@ -25,7 +26,8 @@ Tensor softmax_grad(bool log, const Tensor& g, const Tensor& y, int dim) {
   return dx;
 }
 
-Tensor softmax_of(bool log, const Tensor& input, int64_t dim, MaybeDtype dtype, const char* op, const char* node) {
+Tensor softmax_of(bool log, const Tensor& input, int64_t dim, MaybeDtype dtype, const char* op,
+                  const char* node) {
   const Tensor x = prepared(op, input, dtype);
   const RowView view(x, dim, op);
   const Tensor y = empty(x.shape(), x.dtype());
@@ -55,8 +57,12 @@ Tensor logsumexp(const Tensor& input, const Dims& dims, bool keepdim) {
     Shape kept = x.shape();
     for (int d = 0; d < x.ndim(); ++d) {
       if (dims.empty()) reduced[d] = true;
-      if (reduced[d]) kept[d] = 1;
-      else { order.push_back(d); front.push_back(x.size(d)); }
+      if (reduced[d])
+        kept[d] = 1;
+      else {
+        order.push_back(d);
+        front.push_back(x.size(d));
+      }
     }
     for (int d = 0; d < x.ndim(); ++d)
       if (reduced[d]) order.push_back(d);
@@ -69,12 +75,15 @@ Tensor logsumexp(const Tensor& input, const Dims& dims, bool keepdim) {
   }
   const RowView view(x, dims[0], "logsumexp");
   const Tensor y = empty(view.reduced(keepdim), x.dtype());
-  if (view.rows.n == 0) fill_(y, -std::numeric_limits<double>::infinity());
-  else if (y.numel()) x.kernels().logsumexp(view.rows, view.x.data(), y.data());
+  if (view.rows.n == 0)
+    fill_(y, -std::numeric_limits<double>::infinity());
+  else if (y.numel())
+    x.kernels().logsumexp(view.rows, view.x.data(), y.data());
   if (recording(x))
-    record("LogsumexpBackward0", y, {&x}, [x = Saved(x), kept = view.reduced(true), d = view.dim](Back& back) -> Tensors {
-      return {mul(reshape(back.grad(), kept), softmax(x.get(back), d))};
-    });
+    record("LogsumexpBackward0", y, {&x},
+           [x = Saved(x), kept = view.reduced(true), d = view.dim](Back& back) -> Tensors {
+             return {mul(reshape(back.grad(), kept), softmax(x.get(back), d))};
+           });
   return y;
 }
 
@@ -94,10 +103,12 @@ struct ClassTargets {
     loss_shape = logp.shape();
     loss_shape.erase(dim);
     if (target_.shape() != loss_shape)
-      fail<ShapeError>("nll_loss: input ", logp.shape(), " asks for a target of shape ", loss_shape, ", got ", target_.shape());
+      fail<ShapeError>("nll_loss: input ", logp.shape(), " asks for a target of shape ", loss_shape, ", got ",
+                       target_.shape());
     const int64_t classes = logp.size(dim);
     if (weight_.defined() && (weight_.ndim() != 1 || weight_.size(0) != classes))
-      fail<ShapeError>("nll_loss: weight tensor should be defined either for all ", classes, " classes or no classes but got weight tensor of shape ", weight_.shape());
+      fail<ShapeError>("nll_loss: weight tensor should be defined either for all ", classes,
+                       " classes or no classes but got weight tensor of shape ", weight_.shape());
     rows = {logp.dtype(), 1, classes, 1};
     for (int d = 0; d < n; ++d)
       if (d != dim) (d < dim ? rows.outer : rows.inner) *= logp.size(d);
@@ -121,7 +132,8 @@ struct ClassTargets {
 };
 
 // -g w at the targets, from ops: what a derivative of higher order differentiates.
-Tensor nll_grad_from_ops(const Tensor& g, const ClassTargets& t, const Shape& shape, int64_t ignore, double scale) {
+Tensor nll_grad_from_ops(const Tensor& g, const ClassTargets& t, const Shape& shape, int64_t ignore,
+                         double scale) {
   const int dim = shape.size() == 1 ? 0 : 1;
   const Tensor keep = ne(t.target, Scalar(ignore));
   const Tensor safe = where(keep, t.target, 0);
@@ -133,26 +145,30 @@ Tensor nll_grad_from_ops(const Tensor& g, const ClassTargets& t, const Shape& sh
 
 }  // namespace
 
-Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore, Reduction reduction) {
+Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore,
+                Reduction reduction) {
   const Tensor logp = contiguous(prepared("nll_loss", input, {}));
   const ClassTargets t(logp, target, weight, ignore);
   double total[2] = {0, 0};
   const bool each = reduction == Reduction::None;
   const Tensor loss = each ? empty(t.loss_shape, logp.dtype()) : Tensor();
   if (t.target.numel())
-    logp.kernels().nll_loss(t.rows, logp.data(), t.target.data_as<int64_t>(), t.weights(), ignore, each ? loss.data() : nullptr, each ? nullptr : total);
+    logp.kernels().nll_loss(t.rows, logp.data(), t.target.data_as<int64_t>(), t.weights(), ignore,
+                            each ? loss.data() : nullptr, each ? nullptr : total);
   const double scale = reduction == Reduction::Mean ? 1 / total[1] : 1;
   const double mean = total[0] / total[1];  // 0 / 0 is NaN, as the mean of nothing is
   const Tensor y = each ? loss : full(Shape(), reduction == Reduction::Mean ? mean : total[0], logp.dtype());
   if (recording(logp))
-    record("NllLossBackward0", y, {&logp}, [t, shape = logp.shape(), ignore, scale, each](Back& back) -> Tensors {
-      const Tensor g = contiguous(back.grad());
-      if (recording(g)) return {nll_grad_from_ops(g, t, shape, ignore, scale)};
-      const Tensor dx = empty(shape, g.dtype());
-      if (dx.numel())
-        g.kernels().nll_loss_grad(t.rows, g.data(), !each, t.target.data_as<int64_t>(), t.weights(), ignore, scale, dx.data());
-      return {dx};
-    });
+    record("NllLossBackward0", y, {&logp},
+           [t, shape = logp.shape(), ignore, scale, each](Back& back) -> Tensors {
+             const Tensor g = contiguous(back.grad());
+             if (recording(g)) return {nll_grad_from_ops(g, t, shape, ignore, scale)};
+             const Tensor dx = empty(shape, g.dtype());
+             if (dx.numel())
+               g.kernels().nll_loss_grad(t.rows, g.data(), !each, t.target.data_as<int64_t>(), t.weights(),
+                                         ignore, scale, dx.data());
+             return {dx};
+           });
   return y;
 }
 

@@ -4,34 +4,42 @@
 namespace lamina::ops {
 namespace {
 
-Tensor ternary(TernaryOp op, const Tensor& x, const Tensor& y, const Tensor& z, Dtype dtype, const char* name, double p0 = 0) {
+Tensor ternary(TernaryOp op, const Tensor& x, const Tensor& y, const Tensor& z, Dtype dtype, const char* name,
+               double p0 = 0) {
   const Shape shape = broadcast(broadcast(x.shape(), y.shape(), name), z.shape(), name);
   const Tensor out = elementwise_result(shape, dtype, {&x, &y, &z});
   Walk walk;
-  if (WalkBuilder(shape).operand(out).operand(x).operand(y).operand(z).build(&walk)) x.kernels().ternary(op, dtype, walk, &p0);
+  if (WalkBuilder(shape).operand(out).operand(x).operand(y).operand(z).build(&walk))
+    x.kernels().ternary(op, dtype, walk, &p0);
   return out;
 }
 
 void same_float(const char* op, const Tensor& x, const Tensor& y, const Tensor& z) {
   if (!is_floating(x.dtype()) || x.dtype() != y.dtype() || x.dtype() != z.dtype())
-    fail<TypeError>(op, ": expected one floating dtype, got ", name_of(x.dtype()), ", ", name_of(y.dtype()), " and ", name_of(z.dtype()));
+    fail<TypeError>(op, ": expected one floating dtype, got ", name_of(x.dtype()), ", ", name_of(y.dtype()),
+                    " and ", name_of(z.dtype()));
 }
 
-Tensor as_tensor(const Operand& x, Dtype dtype) { return x.is_scalar() ? full(Shape(), x.scalar(), dtype) : to(x.tensor(), dtype); }
+Tensor as_tensor(const Operand& x, Dtype dtype) {
+  return x.is_scalar() ? full(Shape(), x.scalar(), dtype) : to(x.tensor(), dtype);
+}
 
 }  // namespace
 
 Tensor where(const Tensor& condition, const Operand& x, const Operand& y) {
-  if (condition.dtype() != Dtype::Bool) fail<TypeError>("where: expected condition to be a bool tensor, got ", name_of(condition.dtype()));
+  if (condition.dtype() != Dtype::Bool)
+    fail<TypeError>("where: expected condition to be a bool tensor, got ", name_of(condition.dtype()));
   const Dtype dtype = result_type(x, y);
   const Tensor a = as_tensor(x, dtype), b = as_tensor(y, dtype);
   const Tensor out = ternary(TernaryOp::Where, condition, a, b, dtype, "where");
   if (recording(a, b))
-    record("WhereBackward0", out, {&a, &b}, [c = Saved(condition), as = a.shape(), bs = b.shape()](Back& back) -> Tensors {
-      const Tensor& g = back.grad();
-      const Tensor mask = c.get(back);
-      return {back.needs(0) ? reduce_to(where(mask, g, 0), as) : Tensor(), back.needs(1) ? reduce_to(where(mask, 0, g), bs) : Tensor()};
-    });
+    record("WhereBackward0", out, {&a, &b},
+           [c = Saved(condition), as = a.shape(), bs = b.shape()](Back& back) -> Tensors {
+             const Tensor& g = back.grad();
+             const Tensor mask = c.get(back);
+             return {back.needs(0) ? reduce_to(where(mask, g, 0), as) : Tensor(),
+                     back.needs(1) ? reduce_to(where(mask, 0, g), bs) : Tensor()};
+           });
   return out;
 }
 
@@ -40,12 +48,14 @@ Tensor lerp(const Tensor& x, const Tensor& y, const Operand& weight) {
   same_float("lerp", x, y, w);
   const Tensor out = ternary(TernaryOp::Lerp, x, y, w, x.dtype(), "lerp");
   if (recording(x, y, w))
-    record("LerpBackward0", out, {&x, &y, &w}, [x = Saved(x), y = Saved(y), w = Saved(w)](Back& back) -> Tensors {
-      const Tensor& g = back.grad();
-      const Tensor xs = x.get(back), ys = y.get(back), ws = w.get(back);
-      return {back.needs(0) ? reduce_to(mul(g, sub(1, ws)), xs.shape()) : Tensor(), back.needs(1) ? reduce_to(mul(g, ws), ys.shape()) : Tensor(),
-              back.needs(2) ? reduce_to(mul(g, sub(ys, xs)), ws.shape()) : Tensor()};
-    });
+    record("LerpBackward0", out, {&x, &y, &w},
+           [x = Saved(x), y = Saved(y), w = Saved(w)](Back& back) -> Tensors {
+             const Tensor& g = back.grad();
+             const Tensor xs = x.get(back), ys = y.get(back), ws = w.get(back);
+             return {back.needs(0) ? reduce_to(mul(g, sub(1, ws)), xs.shape()) : Tensor(),
+                     back.needs(1) ? reduce_to(mul(g, ws), ys.shape()) : Tensor(),
+                     back.needs(2) ? reduce_to(mul(g, sub(ys, xs)), ws.shape()) : Tensor()};
+           });
   return out;
 }
 
@@ -56,28 +66,33 @@ Tensor addcmul(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) 
   const double v = value.to_double();
   const Tensor out = ternary(TernaryOp::Addcmul, a, b, c, dtype, "addcmul", v);
   if (recording(a, b, c))
-    record("AddcmulBackward0", out, {&a, &b, &c}, [xs = a.shape(), b = Saved(b), c = Saved(c), v](Back& back) -> Tensors {
-      const Tensor& g = back.grad();
-      const Tensor y = b.get(back), z = c.get(back);
-      return {back.needs(0) ? reduce_to(g, xs) : Tensor(), back.needs(1) ? reduce_to(mul(mul(g, z), v), y.shape()) : Tensor(),
-              back.needs(2) ? reduce_to(mul(mul(g, y), v), z.shape()) : Tensor()};
-    });
+    record("AddcmulBackward0", out, {&a, &b, &c},
+           [xs = a.shape(), b = Saved(b), c = Saved(c), v](Back& back) -> Tensors {
+             const Tensor& g = back.grad();
+             const Tensor y = b.get(back), z = c.get(back);
+             return {back.needs(0) ? reduce_to(g, xs) : Tensor(),
+                     back.needs(1) ? reduce_to(mul(mul(g, z), v), y.shape()) : Tensor(),
+                     back.needs(2) ? reduce_to(mul(mul(g, y), v), z.shape()) : Tensor()};
+           });
   return out;
 }
 
 Tensor addcdiv(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
   const Dtype dtype = promote(promote(x.dtype(), y.dtype()), z.dtype());
-  if (!is_floating(dtype)) fail<TypeError>("addcdiv: Integer division with addcdiv is not supported; convert to a floating dtype");
+  if (!is_floating(dtype))
+    fail<TypeError>("addcdiv: Integer division with addcdiv is not supported; convert to a floating dtype");
   const Tensor a = to(x, dtype), b = to(y, dtype), c = to(z, dtype);
   const double v = value.to_double();
   const Tensor out = ternary(TernaryOp::Addcdiv, a, b, c, dtype, "addcdiv", v);
   if (recording(a, b, c))
-    record("AddcdivBackward0", out, {&a, &b, &c}, [xs = a.shape(), b = Saved(b), c = Saved(c), v](Back& back) -> Tensors {
-      const Tensor& g = back.grad();
-      const Tensor y = b.get(back), z = c.get(back);
-      return {back.needs(0) ? reduce_to(g, xs) : Tensor(), back.needs(1) ? reduce_to(mul(div(g, z), v), y.shape()) : Tensor(),
-              back.needs(2) ? reduce_to(mul(mul(g, div(div(y, z), z)), -v), z.shape()) : Tensor()};
-    });
+    record("AddcdivBackward0", out, {&a, &b, &c},
+           [xs = a.shape(), b = Saved(b), c = Saved(c), v](Back& back) -> Tensors {
+             const Tensor& g = back.grad();
+             const Tensor y = b.get(back), z = c.get(back);
+             return {back.needs(0) ? reduce_to(g, xs) : Tensor(),
+                     back.needs(1) ? reduce_to(mul(div(g, z), v), y.shape()) : Tensor(),
+                     back.needs(2) ? reduce_to(mul(mul(g, div(div(y, z), z)), -v), z.shape()) : Tensor()};
+           });
   return out;
 }
 

@@ -31,7 +31,8 @@ Tensor unary(const UnaryDef& def, const Tensor& input, double p0, double p1) {
   const Tensor y = elementwise_result(x.shape(), x.dtype(), {&x});
   const double p[2] = {p0, p1};
   Walk walk;
-  if (WalkBuilder(x.shape()).operand(y).operand(x).build(&walk)) x.kernels().unary(def.op, x.dtype(), walk, p);
+  if (WalkBuilder(x.shape()).operand(y).operand(x).build(&walk))
+    x.kernels().unary(def.op, x.dtype(), walk, p);
   if (!recording(x)) return y;
   if (!def.slope) {
     record(def.name, y, {&x}, [](Back& back) -> Tensors { return {ops::full_like(back.grad(), 0)}; });
@@ -57,8 +58,10 @@ const UnaryDef kAbs{"AbsBackward0", UnaryOp::Abs, [](const Slope& s) { return si
 const UnaryDef kSign{"SignBackward0", UnaryOp::Sign, nullptr, true};
 const UnaryDef kSquare{"PowBackward0", UnaryOp::Square, [](const Slope& s) { return mul(s.x, 2); }, true};
 const UnaryDef kSqrt{"SqrtBackward0", UnaryOp::Sqrt, [](const Slope& s) { return div(0.5, s.y); }};
-const UnaryDef kRsqrt{"RsqrtBackward0", UnaryOp::Rsqrt, [](const Slope& s) { return mul(mul(square(s.y), s.y), -0.5); }};
-const UnaryDef kReciprocal{"ReciprocalBackward0", UnaryOp::Reciprocal, [](const Slope& s) { return neg(square(s.y)); }};
+const UnaryDef kRsqrt{"RsqrtBackward0", UnaryOp::Rsqrt,
+                      [](const Slope& s) { return mul(mul(square(s.y), s.y), -0.5); }};
+const UnaryDef kReciprocal{"ReciprocalBackward0", UnaryOp::Reciprocal,
+                           [](const Slope& s) { return neg(square(s.y)); }};
 const UnaryDef kBitwiseNot{"", UnaryOp::BitwiseNot, nullptr, true};
 const UnaryDef kExp{"ExpBackward0", UnaryOp::Exp, [](const Slope& s) { return s.y; }};
 const UnaryDef kExp2{"Exp2Backward0", UnaryOp::Exp2, [](const Slope& s) { return mul(s.y, kLn2); }};
@@ -66,19 +69,26 @@ const UnaryDef kExpm1{"Expm1Backward0", UnaryOp::Expm1, [](const Slope& s) { ret
 const UnaryDef kLog{"LogBackward0", UnaryOp::Log, [](const Slope& s) { return reciprocal(s.x); }};
 const UnaryDef kLog2{"Log2Backward0", UnaryOp::Log2, [](const Slope& s) { return div(1 / kLn2, s.x); }};
 const UnaryDef kLog10{"Log10Backward0", UnaryOp::Log10, [](const Slope& s) { return div(1 / kLn10, s.x); }};
-const UnaryDef kLog1p{"Log1PBackward0", UnaryOp::Log1p, [](const Slope& s) { return reciprocal(add(s.x, 1)); }};
+const UnaryDef kLog1p{"Log1PBackward0", UnaryOp::Log1p,
+                      [](const Slope& s) { return reciprocal(add(s.x, 1)); }};
 const UnaryDef kSin{"SinBackward0", UnaryOp::Sin, [](const Slope& s) { return cos(s.x); }};
 const UnaryDef kCos{"CosBackward0", UnaryOp::Cos, [](const Slope& s) { return neg(sin(s.x)); }};
 const UnaryDef kTan{"TanBackward0", UnaryOp::Tan, [](const Slope& s) { return add(square(s.y), 1); }};
-const UnaryDef kAsin{"AsinBackward0", UnaryOp::Asin, [](const Slope& s) { return rsqrt(sub(1, square(s.x))); }};
-const UnaryDef kAcos{"AcosBackward0", UnaryOp::Acos, [](const Slope& s) { return neg(rsqrt(sub(1, square(s.x)))); }};
-const UnaryDef kAtan{"AtanBackward0", UnaryOp::Atan, [](const Slope& s) { return reciprocal(add(square(s.x), 1)); }};
+const UnaryDef kAsin{"AsinBackward0", UnaryOp::Asin,
+                     [](const Slope& s) { return rsqrt(sub(1, square(s.x))); }};
+const UnaryDef kAcos{"AcosBackward0", UnaryOp::Acos,
+                     [](const Slope& s) { return neg(rsqrt(sub(1, square(s.x)))); }};
+const UnaryDef kAtan{"AtanBackward0", UnaryOp::Atan,
+                     [](const Slope& s) { return reciprocal(add(square(s.x), 1)); }};
 const UnaryDef kSinh{"SinhBackward0", UnaryOp::Sinh, [](const Slope& s) { return cosh(s.x); }};
 const UnaryDef kCosh{"CoshBackward0", UnaryOp::Cosh, [](const Slope& s) { return sinh(s.x); }};
 const UnaryDef kTanh{"TanhBackward0", UnaryOp::Tanh, [](const Slope& s) { return sub(1, square(s.y)); }};
-const UnaryDef kAsinh{"AsinhBackward0", UnaryOp::Asinh, [](const Slope& s) { return rsqrt(add(square(s.x), 1)); }};
-const UnaryDef kAcosh{"AcoshBackward0", UnaryOp::Acosh, [](const Slope& s) { return rsqrt(sub(square(s.x), 1)); }};
-const UnaryDef kAtanh{"AtanhBackward0", UnaryOp::Atanh, [](const Slope& s) { return reciprocal(sub(1, square(s.x))); }};
+const UnaryDef kAsinh{"AsinhBackward0", UnaryOp::Asinh,
+                      [](const Slope& s) { return rsqrt(add(square(s.x), 1)); }};
+const UnaryDef kAcosh{"AcoshBackward0", UnaryOp::Acosh,
+                      [](const Slope& s) { return rsqrt(sub(square(s.x), 1)); }};
+const UnaryDef kAtanh{"AtanhBackward0", UnaryOp::Atanh,
+                      [](const Slope& s) { return reciprocal(sub(1, square(s.x))); }};
 const UnaryDef kErf{"ErfBackward0", UnaryOp::Erf,
                     [](const Slope& s) { return mul(exp(neg(square(s.x))), kTwoOverRootPi); }};
 const UnaryDef kErfc{"ErfcBackward0", UnaryOp::Erfc,
@@ -86,9 +96,10 @@ const UnaryDef kErfc{"ErfcBackward0", UnaryOp::Erfc,
 const UnaryDef kErfinv{"ErfinvBackward0", UnaryOp::Erfinv,
                        [](const Slope& s) { return mul(exp(square(erfinv(s.x))), 1 / kTwoOverRootPi); }};
 const UnaryDef kLgamma{"LgammaBackward0", UnaryOp::Lgamma, [](const Slope& s) { return digamma(s.x); }};
-const UnaryDef kDigamma{"DigammaBackward0", UnaryOp::Digamma, [](const Slope&) -> Tensor {
-                          fail<NotImplementedError>("digamma: the second derivative (polygamma) is not implemented");
-                        }};
+const UnaryDef kDigamma{
+    "DigammaBackward0", UnaryOp::Digamma, [](const Slope&) -> Tensor {
+      fail<NotImplementedError>("digamma: the second derivative (polygamma) is not implemented");
+    }};
 // sinc(x) = sin(pi x) / (pi x); its slope (cos(pi x) - sinc(x)) / x is 0 at 0.
 const UnaryDef kSinc{"SincBackward0", UnaryOp::Sinc, [](const Slope& s) {
                        const Tensor zero = eq(s.x, 0);
@@ -101,7 +112,9 @@ const UnaryDef kRound{"RoundBackward0", UnaryOp::Round, nullptr};
 const UnaryDef kTrunc{"TruncBackward0", UnaryOp::Trunc, nullptr};
 const UnaryDef kFrac{"FracBackward0", UnaryOp::Frac, [](const Slope& s) { return full_like(s.x, 1); }};
 
-Tensor rounding(const UnaryDef& def, const Tensor& x) { return is_floating(x.dtype()) ? unary(def, x) : clone(x); }
+Tensor rounding(const UnaryDef& def, const Tensor& x) {
+  return is_floating(x.dtype()) ? unary(def, x) : clone(x);
+}
 
 void refuse_bool(const Tensor& x, const char* op) {
   if (x.dtype() == Dtype::Bool) fail<TypeError>(op, ": not defined for bool tensors; use logical_not or ~");
@@ -122,12 +135,15 @@ Tensor neg(const Tensor& x) {
 }
 Tensor abs(const Tensor& x) { return x.dtype() == Dtype::Bool ? clone(x) : unary(kAbs, x); }
 Tensor sign(const Tensor& x) { return x.dtype() == Dtype::Bool ? clone(x) : unary(kSign, x); }
-Tensor square(const Tensor& x) { return x.dtype() == Dtype::Bool ? square(to(x, Dtype::Int64)) : unary(kSquare, x); }
+Tensor square(const Tensor& x) {
+  return x.dtype() == Dtype::Bool ? square(to(x, Dtype::Int64)) : unary(kSquare, x);
+}
 Tensor sqrt(const Tensor& x) { return unary(kSqrt, x); }
 Tensor rsqrt(const Tensor& x) { return unary(kRsqrt, x); }
 Tensor reciprocal(const Tensor& x) { return unary(kReciprocal, x); }
 Tensor bitwise_not(const Tensor& x) {
-  if (is_floating(x.dtype())) fail<TypeError>("bitwise_not: expected integers or bool, got ", name_of(x.dtype()));
+  if (is_floating(x.dtype()))
+    fail<TypeError>("bitwise_not: expected integers or bool, got ", name_of(x.dtype()));
   return unary(kBitwiseNot, x);
 }
 Tensor exp(const Tensor& x) { return unary(kExp, x); }

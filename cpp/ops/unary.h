@@ -1,4 +1,5 @@
-// How every op of one operand is defined: its kernel word, and its slope written with ops for derivatives of higher order.
+// How every op of one operand is defined: its kernel word, and its slope written with ops for derivatives of
+// higher order.
 #pragma once
 
 #include "ops/walk.h"
@@ -15,7 +16,8 @@ struct Slope {
 struct UnaryDef {
   const char* name;
   UnaryOp op;
-  // f'(x) from ops; of x where slope_from_output(op) is false, of y where it is true. Null: the derivative is 0 everywhere.
+  // f'(x) from ops; of x where slope_from_output(op) is false, of y where it is true. Null: the derivative is
+  // 0 everywhere.
   Tensor (*slope)(const Slope&);
   bool integers = false;  // has an integer form; else integers become the default float
 };

@@ -8,7 +8,8 @@ namespace {
 
 // A view of x that remembers its base, recorded with `back` as its way to the gradient of x.
 template <class F>
-Tensor view_of(const char* name, const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset, F back) {
+Tensor view_of(const char* name, const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset,
+               F back) {
   const Tensor y = alias(x, shape, strides, offset);
   TensorImpl& impl = *y.impl();
   impl.base = x.impl()->base ? x.impl()->base : x.ref();
@@ -23,8 +24,8 @@ Tensor view(const Tensor& x, const Shape& wanted) {
   const Shape shape = infer_shape(wanted, x.numel(), "view");
   Shape strides;
   if (!view_strides(x, shape, &strides))
-    fail<ShapeError>("view: view size is not compatible with input tensor's size and stride (", x.shape(), " with strides ", x.strides(),
-                     " as ", shape, "). Use .reshape(...) instead.");
+    fail<ShapeError>("view: view size is not compatible with input tensor's size and stride (", x.shape(),
+                     " with strides ", x.strides(), " as ", shape, "). Use .reshape(...) instead.");
   return view_of("ViewBackward0", x, shape, strides, x.offset(),
                  [from = x.shape()](Back& back) -> Tensors { return {reshape(back.grad(), from)}; });
 }
@@ -37,7 +38,8 @@ Tensor reshape(const Tensor& x, const Shape& wanted) {
 
 Tensor permute(const Tensor& x, const Dims& dims) {
   const int n = x.ndim();
-  if (dims.size() != n) fail<ShapeError>("permute: ", dims.size(), " dimensions for a tensor of shape ", x.shape());
+  if (dims.size() != n)
+    fail<ShapeError>("permute: ", dims.size(), " dimensions for a tensor of shape ", x.shape());
   Shape shape = x.shape(), strides = x.strides();
   Dims back_dims(n, -1);
   for (int i = 0; i < n; ++i) {
@@ -71,7 +73,8 @@ Tensor expand(const Tensor& x, const Shape& wanted) {
     const int64_t size = d < lead ? 1 : x.size(d - lead);
     if (shape[d] == -1 && d >= lead) shape[d] = size;
     if (shape[d] < 0 || (size != 1 && shape[d] != size))
-      fail<ShapeError>("expand: The expanded size ", wanted, " must match the existing size ", x.shape(), " at non-singleton dimension ", d);
+      fail<ShapeError>("expand: The expanded size ", wanted, " must match the existing size ", x.shape(),
+                       " at non-singleton dimension ", d);
     if (d >= lead && size == shape[d]) strides[d] = x.strides()[d - lead];
   }
   return view_of("ExpandBackward0", x, shape, strides, x.offset(),
@@ -121,10 +124,11 @@ Tensor select(const Tensor& x, int64_t dim_number, int64_t index) {
   Shape shape = x.shape(), strides = x.strides();
   shape.erase(dim);
   strides.erase(dim);
-  return view_of("SelectBackward0", x, shape, strides, x.offset() + index * x.strides()[dim],
-                 [from = x.shape(), dim, index](Back& back) -> Tensors {
-                   return {zeros_with(from, back.grad(), [&](const Tensor& z) { return select(z, dim, index); })};
-                 });
+  return view_of(
+      "SelectBackward0", x, shape, strides, x.offset() + index * x.strides()[dim],
+      [from = x.shape(), dim, index](Back& back) -> Tensors {
+        return {zeros_with(from, back.grad(), [&](const Tensor& z) { return select(z, dim, index); })};
+      });
 }
 
 Tensor slice(const Tensor& x, int64_t dim_number, int64_t start, int64_t stop, int64_t step) {
@@ -138,15 +142,18 @@ Tensor slice(const Tensor& x, int64_t dim_number, int64_t start, int64_t stop, i
   Shape shape = x.shape(), strides = x.strides();
   shape[dim] = stop == start ? 0 : (stop - start - 1) / step + 1;
   if (shape[dim] > 1) strides[dim] *= step;
-  return view_of("SliceBackward0", x, shape, strides, x.offset() + (shape[dim] ? start * x.strides()[dim] : 0),
+  return view_of("SliceBackward0", x, shape, strides,
+                 x.offset() + (shape[dim] ? start * x.strides()[dim] : 0),
                  [from = x.shape(), dim, start, stop, step](Back& back) -> Tensors {
-                   return {zeros_with(from, back.grad(), [&](const Tensor& z) { return slice(z, dim, start, stop, step); })};
+                   return {zeros_with(from, back.grad(),
+                                      [&](const Tensor& z) { return slice(z, dim, start, stop, step); })};
                  });
 }
 
 Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   const int a = wrap_dim(dim1, x.ndim(), "diagonal"), b = wrap_dim(dim2, x.ndim(), "diagonal");
-  if (a == b || x.ndim() < 2) fail<ShapeError>("diagonal: dimensions ", dim1, " and ", dim2, " must be two of shape ", x.shape());
+  if (a == b || x.ndim() < 2)
+    fail<ShapeError>("diagonal: dimensions ", dim1, " and ", dim2, " must be two of shape ", x.shape());
   const int64_t down = std::max<int64_t>(-offset, 0), right = std::max<int64_t>(offset, 0);
   const int64_t n = std::max<int64_t>(std::min(x.size(a) - down, x.size(b) - right), 0);
   Shape shape = x.shape(), strides = x.strides();
@@ -158,13 +165,14 @@ Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   }
   shape.push_back(n);
   strides.push_back(step);
-  return view_of("DiagonalBackward0", x, shape, strides, start, [from = x.shape(), offset, a, b](Back& back) -> Tensors {
-    return {zeros_with(from, back.grad(), [&](const Tensor& z) { return diagonal(z, offset, a, b); })};
-  });
+  return view_of(
+      "DiagonalBackward0", x, shape, strides, start, [from = x.shape(), offset, a, b](Back& back) -> Tensors {
+        return {zeros_with(from, back.grad(), [&](const Tensor& z) { return diagonal(z, offset, a, b); })};
+      });
 }
 
-Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, int64_t origin, const Shape& view_strides,
-                    int64_t view_offset) {
+Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, int64_t origin,
+                    const Shape& view_strides, int64_t view_offset) {
   // Both geometries address one storage: add into an image of it, then look at it as the input did.
   const auto reach = [](const Shape& sizes, const Shape& steps, int64_t from) {
     int64_t last = from;
@@ -175,7 +183,8 @@ Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, i
   int64_t size = 1;
   if (numel_of(shape)) size = std::max(size, reach(shape, strides, origin) - low);
   if (g.numel()) size = std::max(size, reach(g.shape(), view_strides, view_offset) - low);
-  const Tensor positions = as_strided(arange(0, Scalar(size), 1, Dtype::Int64), g.shape(), view_strides, view_offset - low);
+  const Tensor positions =
+      as_strided(arange(0, Scalar(size), 1, Dtype::Int64), g.shape(), view_strides, view_offset - low);
   Tensor image = full({size}, 0, g.dtype());
   image = index_add(image, 0, reshape(positions, {-1}), reshape(g, {-1}), 1);
   return as_strided(image, shape, strides, origin - low);
@@ -185,7 +194,8 @@ Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, std
   const int64_t offset = given.value_or(x.offset());
   check_geometry(x.storage(), x.dtype(), shape, strides, offset, "as_strided");
   return view_of("AsStridedBackward0", x, shape, strides, offset,
-                 [from = x.shape(), from_strides = x.strides(), origin = x.offset(), strides, offset](Back& back) -> Tensors {
+                 [from = x.shape(), from_strides = x.strides(), origin = x.offset(), strides,
+                  offset](Back& back) -> Tensors {
                    return {strided_grad(back.grad(), from, from_strides, origin, strides, offset)};
                  });
 }
@@ -194,7 +204,8 @@ Tensor unfold(const Tensor& x, int64_t dim_number, int64_t size, int64_t step) {
   const int dim = wrap_dim(dim_number, x.ndim(), "unfold");
   const int64_t length = x.ndim() ? x.size(dim) : 1;
   if (size < 0 || size > length || step <= 0)
-    fail<ShapeError>("unfold: windows of ", size, " by ", step, " do not fit dimension ", dim, " of size ", length);
+    fail<ShapeError>("unfold: windows of ", size, " by ", step, " do not fit dimension ", dim, " of size ",
+                     length);
   Shape shape = x.shape(), strides = x.strides();
   if (x.ndim()) {
     shape[dim] = (length - size) / step + 1;

@@ -1,7 +1,6 @@
 // Building walks: the one place where shapes and strides become what kernels loop over.
 #include "ops/walk.h"
 
-
 #include <algorithm>
 #include <cstring>
 
@@ -67,7 +66,8 @@ bool WalkBuilder::build(Walk* walk) {
   for (int k = 0; k < n; ++k) {
     const int d = order[k];
     bool merge = ndim > 0;
-    for (int i = 0; i < count_ && merge; ++i) merge = walk->strides[i][ndim - 1] == strides_[i][d] * shape_[d];
+    for (int i = 0; i < count_ && merge; ++i)
+      merge = walk->strides[i][ndim - 1] == strides_[i][d] * shape_[d];
     if (!merge) walk->shape[ndim++] = 1;
     walk->shape[ndim - 1] *= shape_[d];
     for (int i = 0; i < count_; ++i) walk->strides[i][ndim - 1] = strides_[i][d];
@@ -107,20 +107,25 @@ Tensor reduce_to(const Tensor& g, const Shape& shape) {
   return lead ? ops::reshape(summed, shape) : summed;
 }
 
-// Kinds of operands, weakest first: a number, a 0-d tensor, a tensor. Within a kind dtypes promote; a weaker kind counts only
-// where its category (bool, integer, float) is higher.
+// Kinds of operands, weakest first: a number, a 0-d tensor, a tensor. Within a kind dtypes promote; a weaker
+// kind counts only where its category (bool, integer, float) is higher.
 Dtype result_type(const Operand& x, const Operand& y) {
   if (!x.is_scalar() && !y.is_scalar() && x.tensor().dtype() == y.tensor().dtype()) return x.tensor().dtype();
-  const auto rank = [](const Operand& o) { return o.is_scalar() || o.tensor().impl()->wrapped ? 0 : o.tensor().ndim() == 0 ? 1 : 2; };
+  const auto rank = [](const Operand& o) {
+    return o.is_scalar() || o.tensor().impl()->wrapped ? 0 : o.tensor().ndim() == 0 ? 1 : 2;
+  };
   const auto dtype = [](const Operand& o) {
     if (!o.is_scalar()) {
       if (!o.tensor().impl()->wrapped) return o.tensor().dtype();
       return is_floating(o.tensor().dtype()) ? default_float() : o.tensor().dtype();
     }
     switch (o.scalar().kind) {
-      case Scalar::Kind::Bool: return Dtype::Bool;
-      case Scalar::Kind::Int: return Dtype::Int64;
-      default: return default_float();
+      case Scalar::Kind::Bool:
+        return Dtype::Bool;
+      case Scalar::Kind::Int:
+        return Dtype::Int64;
+      default:
+        return default_float();
     }
   };
   const auto category = [](Dtype d) { return is_floating(d) ? 2 : d == Dtype::Bool ? 0 : 1; };

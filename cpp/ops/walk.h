@@ -6,8 +6,8 @@
 
 namespace lamina {
 
-// Merges what can be merged, puts the densest dimension of operand 0 last, drops sizes of 1. Each tensor broadcasts to `shape`.
-// False where there is nothing to do (no elements).
+// Merges what can be merged, puts the densest dimension of operand 0 last, drops sizes of 1. Each tensor
+// broadcasts to `shape`. False where there is nothing to do (no elements).
 class WalkBuilder {
  public:
   explicit WalkBuilder(const Shape& shape) : shape_(shape) {}
@@ -28,8 +28,8 @@ class WalkBuilder {
   Shape strides_[kMaxOperands];
 };
 
-// The result of an elementwise op over `inputs` broadcast to `shape`: laid out like the first dense input of that shape, or
-// the target of an in-place form that is waiting for it.
+// The result of an elementwise op over `inputs` broadcast to `shape`: laid out like the first dense input of
+// that shape, or the target of an in-place form that is waiting for it.
 Tensor elementwise_result(const Shape& shape, Dtype dtype, std::initializer_list<const Tensor*> inputs);
 
 // A scalar as one element of `dtype`, for a walk's value().

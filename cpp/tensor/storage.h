@@ -11,7 +11,8 @@ namespace lamina {
 
 class Storage : public Counted<Storage> {
  public:
-  Storage(Backend& backend, size_t bytes) : backend_(backend), bytes_(bytes), data_(backend.allocate(bytes)) {}
+  Storage(Backend& backend, size_t bytes)
+      : backend_(backend), bytes_(bytes), data_(backend.allocate(bytes)) {}
   // Memory of somebody else; `free` is called when nobody uses it any more.
   Storage(Backend& backend, void* data, size_t bytes, std::function<void()> free)
       : backend_(backend), bytes_(bytes), data_(data), free_(std::move(free)) {}

@@ -33,7 +33,8 @@ bool Tensor::is_dense() const {
 
 namespace {
 
-Tensor make(Ref<Storage> storage, const Shape& shape, const Shape& strides, int64_t numel, int64_t offset, Dtype dtype) {
+Tensor make(Ref<Storage> storage, const Shape& shape, const Shape& strides, int64_t numel, int64_t offset,
+            Dtype dtype) {
   auto* impl = new TensorImpl;
   Tensor tensor(impl);
   impl->storage = std::move(storage);
@@ -48,7 +49,8 @@ Tensor make(Ref<Storage> storage, const Shape& shape, const Shape& strides, int6
 Ref<Storage> new_storage(int64_t numel, Dtype dtype, Backend& backend) {
   int64_t bytes = 0;
   if (__builtin_mul_overflow(numel, static_cast<int64_t>(size_of(dtype)), &bytes))
-    fail<MemoryError>("allocate: ", numel, " elements of ", name_of(dtype), " are more bytes than 64 bits can count");
+    fail<MemoryError>("allocate: ", numel, " elements of ", name_of(dtype),
+                      " are more bytes than 64 bits can count");
   return Ref<Storage>(new Storage(backend, static_cast<size_t>(bytes)));
 }
 
@@ -65,8 +67,10 @@ Tensor empty_strided(const Shape& shape, const Shape& strides, Dtype dtype, Back
   for (int i = 0; i < shape.size() && numel; ++i) {
     int64_t reach = 0;
     if (strides[i] < 0) fail<ShapeError>("empty_strided: negative stride in ", strides);
-    if (__builtin_mul_overflow(shape[i] - 1, strides[i], &reach) || __builtin_add_overflow(extent, reach, &extent))
-      fail<ShapeError>("empty_strided: shape ", shape, " with strides ", strides, " is larger than 64 bits can count");
+    if (__builtin_mul_overflow(shape[i] - 1, strides[i], &reach) ||
+        __builtin_add_overflow(extent, reach, &extent))
+      fail<ShapeError>("empty_strided: shape ", shape, " with strides ", strides,
+                       " is larger than 64 bits can count");
   }
   return make(new_storage(extent, dtype, backend), shape, strides, numel, 0, dtype);
 }
@@ -84,8 +88,8 @@ Tensor alias(const Tensor& x, const Shape& shape, const Shape& strides, int64_t 
   return out;
 }
 
-void check_geometry(const Storage& storage, Dtype dtype, const Shape& shape, const Shape& strides, int64_t offset,
-                    const char* op) {
+void check_geometry(const Storage& storage, Dtype dtype, const Shape& shape, const Shape& strides,
+                    int64_t offset, const char* op) {
   if (shape.size() != strides.size())
     fail<ShapeError>(op, ": shape ", shape, " and strides ", strides, " differ in length");
   if (offset < 0) fail<ShapeError>(op, ": negative storage offset ", offset);
@@ -95,18 +99,20 @@ void check_geometry(const Storage& storage, Dtype dtype, const Shape& shape, con
     if (strides[i] < 0) fail<ShapeError>(op, ": negative strides are not supported, got ", strides);
     if (shape[i] == 0) return;
     int64_t reach = 0;
-    overflow |= __builtin_mul_overflow(shape[i] - 1, strides[i], &reach) || __builtin_add_overflow(last, reach, &last);
+    overflow |= __builtin_mul_overflow(shape[i] - 1, strides[i], &reach) ||
+                __builtin_add_overflow(last, reach, &last);
   }
   const int64_t elements = static_cast<int64_t>(storage.bytes() / size_of(dtype));
   if (overflow || last >= elements)
-    fail<ShapeError>(op, ": shape ", shape, " with strides ", strides, " and offset ", offset, " leaves a storage of ",
-                     elements, " elements");
+    fail<ShapeError>(op, ": shape ", shape, " with strides ", strides, " and offset ", offset,
+                     " leaves a storage of ", elements, " elements");
 }
 
 bool view_strides(const Tensor& x, const Shape& shape, Shape* strides) {
   *strides = contiguous_strides(shape);
   if (x.numel() == 0 || x.is_contiguous()) return true;
-  // First x without its size-1 dimensions and with runs that are dense in themselves merged: (size, stride) pairs.
+  // First x without its size-1 dimensions and with runs that are dense in themselves merged: (size, stride)
+  // pairs.
   Shape sizes, steps;
   for (int i = 0; i < x.ndim(); ++i) {
     if (x.size(i) == 1) continue;
@@ -152,7 +158,8 @@ Shape infer_shape(const Shape& wanted, int64_t numel, const char* op) {
     }
   }
   if (hole >= 0 && known == 0)
-    fail<ShapeError>(op, ": cannot infer the -1 in ", wanted, " since it could be any value (", numel, " elements)");
+    fail<ShapeError>(op, ": cannot infer the -1 in ", wanted, " since it could be any value (", numel,
+                     " elements)");
   if (overflow || (hole >= 0 ? numel % known != 0 : numel != known))
     fail<ShapeError>(op, ": shape ", wanted, " is invalid for input of size ", numel);
   if (hole >= 0) shape[hole] = numel / known;

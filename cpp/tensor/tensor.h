@@ -1,4 +1,5 @@
-// Tensor: a handle to shape, strides and dtype over a storage, with a link to the node that made it. Computes nothing.
+// Tensor: a handle to shape, strides and dtype over a storage, with a link to the node that made it. Computes
+// nothing.
 #pragma once
 
 #include <memory>
@@ -35,7 +36,7 @@ struct TensorImpl : Counted<TensorImpl> {
   bool wrapped = false;      // made from a Python number: weak in promotion
   bool unversioned = false;  // made by .data: changing it does not count as changing the original
   std::unique_ptr<GradMeta> grad_meta;
-  Ref<TensorImpl> base;  // of a differentiable view: the tensor whose storage it looks at
+  Ref<TensorImpl> base;       // of a differentiable view: the tensor whose storage it looks at
   uint32_t base_history = 0;  // how often base had been rewritten when this view's maker was noted
   void* python = nullptr;     // the object that shows this tensor in Python, while there is one (bind's)
 
@@ -62,7 +63,9 @@ class Tensor {
   const Ref<Storage>& storage_ref() const { return impl_->storage; }
   Backend& backend() const { return impl_->storage->backend(); }
   const Kernels& kernels() const { return backend().kernels(); }
-  void* data() const { return static_cast<char*>(impl_->storage->data()) + impl_->offset * static_cast<int64_t>(item_size()); }
+  void* data() const {
+    return static_cast<char*>(impl_->storage->data()) + impl_->offset * static_cast<int64_t>(item_size());
+  }
   template <class T>
   T* data_as() const {
     return static_cast<T*>(data());
@@ -94,8 +97,8 @@ Tensor empty_strided(const Shape& shape, const Shape& strides, Dtype dtype, Back
 Tensor alias(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset);
 inline Tensor alias(const Tensor& x) { return alias(x, x.shape(), x.strides(), x.offset()); }
 // ShapeError unless every index of this geometry lies inside the storage.
-void check_geometry(const Storage& storage, Dtype dtype, const Shape& shape, const Shape& strides, int64_t offset,
-                    const char* op);
+void check_geometry(const Storage& storage, Dtype dtype, const Shape& shape, const Shape& strides,
+                    int64_t offset, const char* op);
 
 // The strides that view x as `shape` without moving data; false where there are none.
 bool view_strides(const Tensor& x, const Shape& shape, Shape* strides);
