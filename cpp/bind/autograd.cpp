@@ -108,7 +108,7 @@ class PythonNode final : public Node {
     const Back context{grads, *this};
     Tensors saved;
     for (const Saved& x : saved_) saved.push_back(x.get(context));
-    const py::object result = (*back_)(list_from(saved), *list_from(grads));
+    const py::object result = (*back_)(*list_from(saved), *list_from(grads));
     py::list given = py::isinstance<py::tuple>(result) || py::isinstance<py::list>(result)
                          ? py::list(result)
                          : py::list(py::make_tuple(result));
