@@ -28,7 +28,7 @@ class Options:
     sci_mode: bool | None = None
 
 
-PROFILES = {
+PROFILES: dict[str, dict[str, float]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
     "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
@@ -62,9 +62,10 @@ def set_printoptions(
     if profile is not None and profile not in PROFILES:
         raise ValueError(f"profile must be one of {', '.join(PROFILES)}, but got {profile!r}")
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
-    given = {name: value for name, value in given.items() if value is not None}
-    for name, value in {**PROFILES.get(profile or "", {}), **given}.items():
-        setattr(_options, name, value)
+    for name, value in {**given, **PROFILES.get(profile or "", {})}.items():
+        chosen = value if given[name] is None else given[name]
+        if chosen is not None:
+            setattr(_options, name, chosen)
     _options.sci_mode = sci_mode
 
 
@@ -73,8 +74,8 @@ def format_tensor(t: Tensor) -> str:
 
     >>> format_tensor(lamina.tensor([1.0, 2.5]))  # 'tensor([1.0000, 2.5000])'
     """
-    plain = type(t) in (lamina.Tensor, lamina.nn.Parameter)
-    prefix = "tensor(" if plain else f"{type(t).__name__}("
+    kind = type(t).__name__
+    prefix = "tensor(" if kind in ("Tensor", "Parameter", "Buffer") else f"{kind}("
     default = lamina.get_default_dtype()
     usual = (default,) if t.numel() == 0 else (default, lamina.int64, lamina.bool)
     suffixes = []

@@ -93,7 +93,7 @@ class Source:
         if self._mapped and self._file is not None and length > 0:
             whole = mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_COPY)
             return memoryview(whole)[self.position :]
-        room = np.empty(length + ALIGNMENT, np.uint8)
+        room: Any = np.empty(length + ALIGNMENT, np.uint8)
         start = -room.ctypes.data % ALIGNMENT
         buffer = memoryview(room)[start : start + length]
         self._fill(buffer)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -37,6 +38,7 @@ DTYPES = {
     "BOOL": ("bool", 1),
 }
 METADATA = "__metadata__"
+Fail = Callable[[str], NoReturn]
 MAX_HEADER = 100_000_000  # bytes, the format's own limit
 # How other kinds of file begin; none of these can be the length of a header.
 FOREIGN = (
@@ -171,12 +173,11 @@ def _read_header(file: Source) -> tuple[list[Entry], dict[str, str]]:
     return entries, metadata
 
 
-def _parse(text: bytes, fail: Any) -> dict[str, Any]:
+def _parse(text: bytes, fail: Fail) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) < len(pairs):
-            seen: set[str] = set()
-            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
             fail(f"the header has the key {twice!r} twice")
         return result
 
@@ -190,7 +191,7 @@ def _parse(text: bytes, fail: Any) -> dict[str, Any]:
         fail(f"the header is not JSON: {error}")
 
 
-def _entry(name: str, value: Any, fail: Any) -> Entry:
+def _entry(name: str, value: Any, fail: Fail) -> Entry:
     if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
         fail(f"tensor {name!r} must be described by dtype, shape and data_offsets")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
@@ -210,7 +211,7 @@ def _entry(name: str, value: Any, fail: Any) -> Entry:
     return Entry(name, dtype, tuple(shape), offsets[0], offsets[1])
 
 
-def _check_ranges(entries: list[Entry], size: int, fail: Any) -> None:
+def _check_ranges(entries: list[Entry], size: int, fail: Fail) -> None:
     position = 0
     for entry in sorted(entries, key=lambda entry: (entry.begin, entry.end)):
         if entry.begin != position:

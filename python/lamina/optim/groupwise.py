@@ -122,7 +122,7 @@ def _by_step(states: list[State]) -> Iterator[tuple[int, list[int]]]:
     return iter(rows.items())
 
 
-def check(word: str, value: float, below: float | None = None) -> None:
+def check(word: str, value: Any, below: float | None = None) -> None:
     """Raise ValueError unless ``value`` is at least 0 and less than ``below``; NaN is refused too."""
     if isinstance(value, lamina.Tensor):
         raise TypeError(f"{word} must be a number, but got a Tensor")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lamina
 from lamina import _core
@@ -57,7 +57,7 @@ class SGD(GroupwiseOptimizer):
     def _step_group(self, group: Group) -> None:
         params, grads = with_grad(group)
         entries = [self.state[param] for param in params] if group["momentum"] != 0 else []
-        buffers = [entry.get("momentum_buffer") for entry in entries]
+        buffers: list[Any] = [entry.get("momentum_buffer") for entry in entries]
         first = [buffer is None for buffer in buffers]
         if any(first):
             buffers = [lamina.empty_like(p) if b is None else b for p, b in zip(params, buffers, strict=True)]
