@@ -153,8 +153,8 @@ class PythonNode final : public Node {
 
 // `outputs` and `saved` may hold None: an output without a gradient, nothing saved in that place.
 void record_function(const py::object& name, const std::vector<MaybeTensor>& inputs,
-                     const std::vector<MaybeTensor>& outputs, const std::vector<MaybeTensor>& saved,
-                     const py::object& back) {
+                     const std::vector<MaybeTensor>& outputs, const py::object& back,
+                     const std::vector<MaybeTensor>& saved) {
   const Tensors xs = tensors_from(inputs), ys = tensors_from(outputs);
   if (!recording(xs)) return;
   std::vector<Shape> shapes;
@@ -210,9 +210,9 @@ void bind_autograd(py::module_& m) {
       },
       arg("gradient") = py::none(), arg("retain_graph") = py::none(), arg("create_graph") = false,
       arg("inputs") = py::none());
-  m.def("record_function", &record_function, arg("name"), arg("inputs"), arg("outputs"), arg("saved"),
-        arg("backward"),
-        "Make `outputs` look computed from `inputs` by an op whose way back is `backward(saved, "
+  m.def("record_function", &record_function, arg("name"), arg("inputs"), arg("outputs"), arg("backward"),
+        arg("saved") = std::vector<MaybeTensor>(),
+        "Make `outputs` look computed from `inputs` by an op whose way back is `backward(*saved, "
         "*output_grads) -> input_grads`.");
 }
 
