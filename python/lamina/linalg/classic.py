@@ -1,0 +1,75 @@
+"""Linear algebra as functions of ``lamina`` and methods of Tensor, whose names and forms are older than
+linalg's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamina import _core
+from lamina._core import Tensor
+from lamina.linalg import decomposition, solution
+from lamina.linalg.decomposition import pinv
+from lamina.linalg.lapack import mT
+from lamina.linalg.norm import matrix_power
+from lamina.linalg.solution import det, logdet, slogdet, solve_triangular
+from lamina.return_types import named
+
+__all__ = [
+    "cholesky",
+    "cholesky_inverse",
+    "cholesky_solve",
+    "det",
+    "inverse",
+    "logdet",
+    "matrix_power",
+    "pinverse",
+    "qr",
+    "slogdet",
+    "svd",
+]
+
+
+def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``linalg.inv``."""
+    return solution.inv(input, out=out)
+
+
+def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
+    """``linalg.pinv``."""
+    return pinv(input, rcond)
+
+
+def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """``linalg.cholesky``."""
+    return decomposition.cholesky(input, upper=upper, out=out)
+
+
+def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """X with ``A @ X = input``, given the Cholesky factor L of A (upper: L.mT @ L = A)."""
+    first = solve_triangular(mT(L) if upper else L, input, upper=False)
+    return solve_triangular(L if upper else mT(L), first, upper=True, out=out)
+
+
+def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of A, given its Cholesky factor L."""
+    return cholesky_solve(_core.eye(L.shape[-1], L.shape[-1], L.dtype), L, upper, out=out)
+
+
+def qr(input: Tensor, some: bool = True) -> Any:
+    """``linalg.qr``: reduced, or complete with ``some=False``."""
+    return decomposition.qr(input, "reduced" if some else "complete")
+
+
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
+    """``(U, S, V)`` with ``input = U @ diag(S) @ V.mT``: note V, where ``linalg.svd`` gives its transpose.
+
+    With ``compute_uv=False`` U and V are zeros, as in PyTorch.
+    """
+    if not compute_uv:
+        m, n = input.shape[-2:]
+        batch = input.shape[:-2]
+        zeros = [_core.full((*batch, size, size), 0, input.dtype) for size in (m, n)]
+        return named("svd", "U S V", zeros[0], decomposition.svdvals(input), zeros[1])
+    U, S, Vh = decomposition.svd(input, full_matrices=not some)
+    return named("svd", "U S V", U, S, mT(Vh))

@@ -1,0 +1,287 @@
+"""Cholesky, QR, SVD and the eigenvalues of symmetric matrices, with gradients to any order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina import _core
+from lamina._core import ShapeError, Tensor
+from lamina.autograd.function import Function
+from lamina.linalg.lapack import call, check, mT
+from lamina.linalg.solution import solve
+from lamina.return_types import named
+
+
+def _eye(like: Tensor) -> Tensor:
+    """The identity that ``like``'s last dimension can be multiplied with."""
+    return _core.eye(like.shape[-1], like.shape[-1], like.dtype)
+
+
+class _Cholesky(Function):
+    """Murray, Differentiation of the Cholesky decomposition, 2016: L^-T phi(L^T G) L^-1, made symmetric."""
+
+    @staticmethod
+    def forward(ctx: Any, A: Tensor) -> Tensor:
+        result = call("cholesky", np.linalg.cholesky, A)
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (L,) = ctx.saved_tensors
+        phi = mT(L) @ grad
+        phi = phi.tril() - 0.5 * phi.tril().triu()
+        half = mT(solve(mT(L), mT(solve(mT(L), phi))))
+        return 0.5 * (half + mT(half))
+
+
+def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
+    """The lower triangular L with ``A = L @ L.mT`` for symmetric positive definite A (..., n, n), or its
+    transpose.
+
+    Raises:
+        LinAlgError: a matrix is not positive definite.
+
+    >>> lamina.linalg.cholesky(4 * lamina.eye(2)).tolist()
+    [[2.0, 0.0], [0.0, 2.0]]
+    """
+    check("cholesky", A, square=True)
+    lower = _Cholesky.apply(A)
+    return _core._into_out(mT(lower) if upper else lower, out)
+
+
+class _QR(Function):
+    """Walter & Lehmann, Algorithmic differentiation of linear algebra functions, 2010; for m >= n."""
+
+    @staticmethod
+    def forward(ctx: Any, A: Tensor) -> tuple[Tensor, Tensor]:
+        Q, R = call("qr", np.linalg.qr, A)
+        ctx.save_for_backward(Q, R)
+        return Q, R
+
+    @staticmethod
+    def backward(ctx: Any, grad_Q: Tensor, grad_R: Tensor) -> Tensor:
+        Q, R = ctx.saved_tensors
+        M = R @ mT(grad_R.triu()) - mT(grad_Q) @ Q
+        symmetric = M.tril() + mT(M.tril(-1))
+        return mT(solve(R, mT(grad_Q + Q @ symmetric)))
+
+
+def qr(A: Tensor, mode: str = "reduced") -> Any:
+    """``(Q, R)`` with orthonormal columns in Q, upper triangular R, and ``A = Q @ R``, for A (..., m, n).
+
+    Q is (m, k) and R (k, n) with k = min(m, n); with ``mode="complete"`` k = m; with ``"r"`` Q is empty.
+    Gradients of the complete form exist for square and for wide matrices.
+
+    Raises:
+        ShapeError: another word for ``mode``.
+    """
+    check("qr", A)
+    m, n = A.shape[-2:]
+    if mode not in ("reduced", "complete", "r"):
+        raise ShapeError(f"linalg.qr: expected mode to be reduced, complete or r, got {mode!r}")
+    if mode == "complete" and m > n:
+        if A.requires_grad and _core.grad_enabled():
+            raise NotImplementedError("linalg.qr: the complete form of a tall matrix has no gradient")
+        return named("qr", "Q R", *call("qr", lambda a: tuple(np.linalg.qr(a, "complete")), A))
+    if m >= n:
+        Q, R = _QR.apply(A)
+    else:  # the first m columns make Q; the others are only turned
+        Q, left = _QR.apply(A[..., :m])
+        R = _core.cat([left, mT(Q) @ A[..., m:]], -1)
+    return named("qr", "Q R", _core.empty((0,), A.dtype) if mode == "r" else Q, R)
+
+
+def _gaps(values: Tensor) -> Tensor:
+    """values[j] - values[i] for i != j, and 1 on the diagonal."""
+    return values.unsqueeze(-2) - values.unsqueeze(-1) + _eye(values)
+
+
+class _SVD(Function):
+    """Townsend, Differentiating the singular value decomposition, 2016; for U (m, k), V (n, k)."""
+
+    @staticmethod
+    def forward(ctx: Any, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        U, S, Vh = call("svd", lambda a: tuple(np.linalg.svd(a, full_matrices=False)), A)
+        ctx.save_for_backward(U, S, Vh)
+        ctx.set_materialize_grads(False)
+        return U, S, Vh
+
+    @staticmethod
+    def backward(
+        ctx: Any, grad_U: Tensor | None, grad_S: Tensor | None, grad_Vh: Tensor | None
+    ) -> Tensor | None:
+        U, S, Vh = ctx.saved_tensors
+        inner = None if grad_S is None else grad_S.unsqueeze(-1) * _eye(S)
+        outside: Tensor | None = None
+        if grad_U is not None:
+            turn = mT(U) @ grad_U
+            inner = _plus(inner, (turn - mT(turn)) / _gaps(S.square()) * S.unsqueeze(-2))
+            if U.shape[-2] > U.shape[-1]:
+                rest = (grad_U - U @ turn) / S.unsqueeze(-2)
+                outside = _plus(outside, rest @ Vh)
+        if grad_Vh is not None:
+            V, grad_V = mT(Vh), mT(grad_Vh)
+            turn = Vh @ grad_V
+            inner = _plus(inner, S.unsqueeze(-1) * ((turn - mT(turn)) / _gaps(S.square())))
+            if V.shape[-2] > V.shape[-1]:
+                rest = (grad_V - V @ turn) / S.unsqueeze(-2)
+                outside = _plus(outside, U @ mT(rest))
+        return None if inner is None else _plus(outside, U @ inner @ Vh)
+
+
+def _plus(x: Tensor | None, y: Tensor) -> Tensor:
+    return y if x is None else x + y
+
+
+def svd(A: Tensor, full_matrices: bool = True) -> Any:
+    """``(U, S, Vh)`` with ``A = U @ diag(S) @ Vh``, S in descending order, for A (..., m, n).
+
+    U is (m, m) and Vh (n, n); with ``full_matrices=False`` (m, k) and (k, n), k = min(m, n). Gradients exist
+    for the second form and for square matrices; they need the singular values to differ where U or Vh are
+    used.
+
+    >>> lamina.linalg.svd(lamina.eye(2)).S.tolist()
+    [1.0, 1.0]
+    """
+    check("svd", A)
+    if full_matrices and A.shape[-1] != A.shape[-2]:
+        if A.requires_grad and _core.grad_enabled():
+            raise NotImplementedError(
+                "linalg.svd: pass full_matrices=False for gradients of a matrix that is not square"
+            )
+        return named("svd", "U S Vh", *call("svd", lambda a: tuple(np.linalg.svd(a)), A))
+    return named("svd", "U S Vh", *_SVD.apply(A))
+
+
+def svdvals(A: Tensor) -> Tensor:
+    """The singular values in descending order."""
+    if A.requires_grad and _core.grad_enabled():
+        return svd(A, full_matrices=False).S
+    check("svdvals", A)
+    return call("svdvals", lambda a: np.linalg.svd(a, compute_uv=False), A)
+
+
+class _Eigh(Function):
+    """Giles, Collected matrix derivative results for forward and reverse mode, 2008, section 3.1."""
+
+    @staticmethod
+    def forward(ctx: Any, A: Tensor, UPLO: Any) -> tuple[Tensor, Tensor]:
+        values, vectors = call("eigh", lambda a: tuple(np.linalg.eigh(a, UPLO)), A)
+        ctx.save_for_backward(values, vectors)
+        ctx.set_materialize_grads(False)
+        return values, vectors
+
+    @staticmethod
+    def backward(
+        ctx: Any, grad_values: Tensor | None, grad_vectors: Tensor | None
+    ) -> tuple[Tensor | None, None]:
+        values, V = ctx.saved_tensors
+        inner = None if grad_values is None else grad_values.unsqueeze(-1) * _eye(V)
+        if grad_vectors is not None:
+            inner = _plus(inner, (mT(V) @ grad_vectors) / _gaps(values) * (1 - _eye(V)))
+        return None if inner is None else V @ inner @ mT(V), None
+
+
+def eigh(A: Tensor, UPLO: str = "L") -> Any:
+    """``(eigenvalues, eigenvectors)`` of symmetric matrices (..., n, n), values ascending, vectors as
+    columns.
+
+    Only the lower triangle is read, or with ``UPLO="U"`` the upper. Gradients of vectors need different
+    values.
+
+    >>> lamina.linalg.eigh(lamina.eye(2)).eigenvalues.tolist()
+    [1.0, 1.0]
+    """
+    check("eigh", A, square=True)
+    if UPLO.upper() not in ("L", "U"):
+        raise ShapeError(f"linalg.eigh: expected UPLO to be 'L' or 'U', got {UPLO!r}")
+    return named("eigh", "eigenvalues eigenvectors", *_Eigh.apply(A, UPLO.upper()))
+
+
+def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
+    """The eigenvalues of symmetric matrices in ascending order."""
+    return eigh(A, UPLO).eigenvalues
+
+
+class _Pinv(Function):
+    """Golub & Pereyra, The differentiation of pseudo-inverses, 1973; the rank must not change."""
+
+    @staticmethod
+    def forward(ctx: Any, A: Tensor, tolerance: Tensor) -> Tensor:
+        U, S, Vh = call("pinv", lambda a: tuple(np.linalg.svd(a, full_matrices=False)), A)
+        scale = _core.where(S > tolerance.unsqueeze(-1), 1 / S, 0.0)
+        result = (mT(Vh) * scale.unsqueeze(-2)) @ mT(U)
+        ctx.save_for_backward(A, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        A, P = ctx.saved_tensors
+        turned, back = mT(grad), mT(P)
+        first = turned @ P @ back
+        second = back @ P @ turned
+        return -(back @ grad @ back) + first - A @ (P @ first) + second - second @ P @ A, None
+
+
+def _tolerance(word: str, A: Tensor, atol: Any, rtol: Any) -> Tensor:
+    """The size under which a singular value counts as 0: max(atol, rtol * largest), one per matrix."""
+    from lamina.dtype_info import finfo
+
+    check(word, A)
+    largest = svdvals(A.detach())
+    largest = largest.amax(-1) if largest.shape[-1] else _core.full(A.shape[:-2], 0, A.dtype)
+    floor = 0.0 if atol is None else atol
+    if rtol is None:
+        none_given = atol is None or (isinstance(atol, (int, float)) and atol == 0)
+        rtol = finfo(A.dtype).eps * max(A.shape[-2:]) if none_given else 0.0
+    return _core.maximum(largest * rtol, _core.full_like(largest, 0) + floor)
+
+
+def pinv(
+    A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
+) -> Tensor:
+    """The pseudo-inverse (..., n, m) of A (..., m, n). Singular values up to ``max(atol, rtol * largest)``
+    count as 0; ``rtol`` (also called rcond) is eps * max(m, n) unless given. ``hermitian`` promises a
+    symmetric A.
+    """
+    if hermitian:
+        A = (A + mT(A)) / 2
+    return _Pinv.apply(A, _tolerance("pinv", A, atol, rcond if rtol is None else rtol))
+
+
+def matrix_rank(
+    A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
+) -> Tensor:
+    """How many singular values exceed ``max(atol, rtol * largest)``; see ``pinv``. ``tol`` is another name of
+    atol.
+    """
+    if hermitian:
+        A = (A + mT(A)) / 2
+    return (
+        svdvals(A.detach()) > _tolerance("matrix_rank", A, atol if tol is None else tol, rtol).unsqueeze(-1)
+    ).sum(-1)
+
+
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None) -> Any:
+    """``(solution, residuals, rank, singular_values)``: the X that makes ``A @ X - B`` smallest.
+
+    A is (..., m, n), B (..., m, k) or (..., m). Residuals are given for m > n and full rank, else empty.
+    """
+    vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
+    right = B.unsqueeze(-1) if vector else B
+    check("lstsq", A, right)
+    if A.shape[-2] != right.shape[-2]:
+        raise ShapeError(f"linalg.lstsq: {tuple(A.shape)} and {tuple(B.shape)} do not fit together")
+    solution = pinv(A, rcond) @ right
+    rank = matrix_rank(A, rtol=rcond)
+    full = A.shape[-2] > A.shape[-1] and bool((rank == A.shape[-1]).all())
+    residuals = (A @ solution - right).square().sum(-2) if full else _core.empty((0,), A.dtype)
+    if vector:
+        solution = solution.squeeze(-1)
+        residuals = residuals.squeeze(-1) if full else residuals
+    return named(
+        "lstsq", "solution residuals rank singular_values", solution, residuals, rank, svdvals(A.detach())
+    )

@@ -1,0 +1,54 @@
+"""The way into LAPACK: NumPy's routines, on arrays over the tensors' own memory. What is differentiable: its
+callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lamina import _core
+from lamina._core import DtypeError, ShapeError, Tensor
+
+
+class LinAlgError(ShapeError):
+    """A matrix that a decomposition cannot take: singular, not positive definite, or without convergence."""
+
+
+def call(word: str, routine: Callable[..., Any], *matrices: Tensor, **options: Any) -> Any:
+    """``routine`` of NumPy on the matrices, results as tensors.
+
+    Raises:
+        LinAlgError: LAPACK gave up.
+    """
+    try:
+        found = routine(*(x.detach().numpy() for x in matrices), **options)
+    except np.linalg.LinAlgError as error:
+        raise LinAlgError(f"linalg.{word}: {error}") from None
+    dtype = matrices[0].dtype
+    if isinstance(found, tuple):
+        return tuple(_core.from_numpy(np.ascontiguousarray(part)).to(dtype) for part in found)
+    return _core.from_numpy(np.asarray(found, order="C")).to(dtype)
+
+
+def check(word: str, *matrices: Tensor, square: bool = False) -> None:
+    """Matrices of one dtype that LAPACK has.
+
+    Raises:
+        ShapeError: less than 2 dimensions, or not square where that is asked for.
+        TypeError: a dtype besides float32 and float64, or two different ones.
+    """
+    for x in matrices:
+        if x.ndim < 2 or (square and x.shape[-1] != x.shape[-2]):
+            kind = "square matrices" if square else "matrices"
+            raise ShapeError(f"linalg.{word}: expected (batches of) {kind}, got shape {tuple(x.shape)}")
+        if x.dtype not in (_core.float32, _core.float64) or x.dtype is not matrices[0].dtype:
+            found = ", ".join(str(y.dtype) for y in matrices)
+            raise DtypeError(f"linalg.{word}: expected float32 or float64 for all matrices, got {found}")
+
+
+def mT(x: Tensor) -> Tensor:
+    """Every matrix transposed."""
+    return x.transpose(-1, -2)

@@ -1,0 +1,136 @@
+"""Tensors cut into pieces along a dimension; the pieces are views."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from lamina import _core
+from lamina._core import ShapeError, Tensor
+from lamina.shape import wrap
+
+__all__ = [
+    "chunk",
+    "dsplit",
+    "hsplit",
+    "split",
+    "split_with_sizes",
+    "tensor_split",
+    "unbind",
+    "vsplit",
+]
+
+
+def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of ``tensor`` cut along ``dim``: pieces of one size (the last may be smaller), or of the listed
+    ones.
+
+    Raises:
+        ShapeError: the sizes do not add up to that of ``dim``.
+
+    >>> [len(part) for part in lamina.arange(5).split(2)]
+    [2, 2, 1]
+    """
+    dim = wrap(dim, tensor.ndim, "split")
+    if tensor.ndim == 0:
+        raise ShapeError("split: expects at least a 1-dimensional tensor")
+    size = tensor.shape[dim]
+    if not isinstance(split_size_or_sections, int):
+        return split_with_sizes(tensor, split_size_or_sections, dim)
+    step = split_size_or_sections
+    if step < 0 or (step == 0 and size):
+        raise ShapeError(f"split: expects a positive split_size, got {step} for a dimension of size {size}")
+    if size <= step:
+        return (tensor.narrow(dim, 0, size),)
+    return tuple(tensor.narrow(dim, at, min(step, size - at)) for at in range(0, size, step))
+
+
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of ``input`` cut along ``dim`` into pieces of the listed sizes, which must add up."""
+    dim = wrap(dim, input.ndim, "split_with_sizes")
+    sizes = [int(size) for size in split_sizes]
+    if input.ndim == 0 or sum(sizes) != input.shape[dim] or min(sizes, default=0) < 0:
+        raise ShapeError(
+            f"split_with_sizes: expects split_sizes to sum exactly to the size of dimension {dim} of shape "
+            f"{tuple(input.shape)}, but got {sizes}"
+        )
+    starts = itertools.accumulate(sizes, initial=0)
+    return tuple(input.narrow(dim, start, size) for start, size in zip(starts, sizes, strict=False))
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """``input`` cut along ``dim`` into at most ``chunks`` views of equal size; the last may be smaller.
+
+    >>> [len(part) for part in lamina.arange(5).chunk(2)]
+    [3, 2]
+    """
+    if chunks <= 0:
+        raise ShapeError(f"chunk: expects chunks to be greater than 0, got {chunks}")
+    dim = wrap(dim, input.ndim, "chunk")
+    if input.ndim == 0:
+        raise ShapeError("chunk: expects at least a 1-dimensional tensor")
+    step = -(-input.shape[dim] // chunks)
+    return split(input, step, dim) if step else split_with_sizes(input, [0] * chunks, dim)
+
+
+def tensor_split(
+    input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0
+) -> tuple[Tensor, ...]:
+    """``input`` cut along ``dim`` into a count of views whose sizes differ by one at most, or before the
+    listed indices, which are clipped to the size as slices are.
+
+    >>> [len(part) for part in lamina.arange(5).tensor_split((1, 4))]
+    [1, 3, 1]
+    """
+    dim = wrap(dim, input.ndim, "tensor_split")
+    if input.ndim == 0:
+        raise ShapeError("tensor_split: expects at least a 1-dimensional tensor")
+    where = indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
+    size = input.shape[dim]
+    if isinstance(where, int):
+        if where <= 0:
+            raise ShapeError(f"tensor_split: number of sections must be larger than 0, got {where}")
+        where = [i * (size // where) + min(i, size % where) for i in range(1, where)]
+    edges = [0, *where, size]
+    return tuple(_core.slice(input, dim, a, b, 1) for a, b in itertools.pairwise(edges))
+
+
+def _split_at(
+    input: Tensor, indices_or_sections: int | Sequence[int], dim: int, word: str, least: int
+) -> tuple[Tensor, ...]:
+    if input.ndim < least:
+        raise ShapeError(f"{word}: expects at least {least} dimensions, got shape {tuple(input.shape)}")
+    if isinstance(indices_or_sections, int) and (
+        indices_or_sections <= 0 or input.shape[dim] % indices_or_sections
+    ):
+        raise ShapeError(
+            f"{word}: {indices_or_sections} parts do not divide size {input.shape[dim]} of dim {dim}"
+        )
+    return tensor_split(input, indices_or_sections, dim)
+
+
+def hsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """``tensor_split`` into equal parts along dimension 1, or 0 of a 1-d tensor."""
+    return _split_at(input, indices_or_sections, 0 if input.ndim == 1 else 1, "hsplit", 1)
+
+
+def vsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """``tensor_split`` into equal parts along dimension 0 of a tensor of 2 or more."""
+    return _split_at(input, indices_or_sections, 0, "vsplit", 2)
+
+
+def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """``tensor_split`` into equal parts along dimension 2 of a tensor of 3 or more."""
+    return _split_at(input, indices_or_sections, 2, "dsplit", 3)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """All slices along ``dim``, each a view without that dimension.
+
+    >>> [row.tolist() for row in lamina.eye(2).unbind()]
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    dim = wrap(dim, input.ndim, "unbind")
+    if input.ndim == 0:
+        raise ShapeError("unbind: expects at least a 1-dimensional tensor")
+    return tuple(input.select(dim, i) for i in range(input.shape[dim]))

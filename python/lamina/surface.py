@@ -1,0 +1,114 @@
+"""The tables that put functions on Tensor, and the core's functions and dtypes into the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from lamina import (
+    _core,
+    combination,
+    elementwise,
+    in_place,
+    indexing,
+    matrix,
+    order_statistic,
+    partition,
+    query,
+    random,
+    reduction,
+    search,
+    shape,
+    tensor_method,
+)
+from lamina._core import Generator, Tensor
+from lamina.device_type import CPU
+from lamina.dtype_info import ALIASES, TYPES
+
+# Functions whose first argument is the tensor, as methods.
+METHODS: dict[Any, str] = {
+    shape: "broadcast_to flatten fliplr flipud moveaxis movedim ravel repeat repeat_interleave roll rot90 "
+    "tile unflatten",
+    partition: "chunk dsplit hsplit split split_with_sizes tensor_split unbind vsplit",
+    indexing: "argwhere diagonal_scatter index_copy index_fill masked_scatter nonzero put scatter_reduce "
+    "select_scatter slice_scatter take take_along_dim",
+    elementwise: "allclose clamp_max clamp_min deg2rad diff equal heaviside isclose isreal ldexp logit "
+    "nan_to_num positive rad2deg",
+    reduction: "aminmax corrcoef cov dist nanmean nansum norm",
+    order_statistic: "kthvalue median mode msort nanmedian nanquantile quantile",
+    search: "bincount histc unique unique_consecutive",
+    combination: "diag diag_embed diagflat",
+    matrix: "addbmm addmv addr bmm cross dot ger inner kron mm mv outer trace vdot",
+    random: "bernoulli multinomial",
+    query: "get_device is_complex is_nonzero is_same_size is_signed",
+}
+# Those of them that also write over the tensor.
+IN_PLACE: dict[Any, str] = {
+    indexing: "index_copy index_fill masked_scatter put scatter_reduce",
+    elementwise: "clamp_max clamp_min deg2rad heaviside ldexp logit nan_to_num rad2deg",
+    matrix: "addbmm addmv addr",
+    _core: "addmm baddbmm",
+}
+VIEWS_IN_PLACE = "squeeze swapaxes swapdims t transpose unsqueeze"
+# Functions and methods that load linear algebra when they are first called.
+LINALG = "cholesky cholesky_inverse cholesky_solve det inverse logdet matrix_power pinverse qr slogdet svd"
+EXTRAS: tuple[tuple[type, str, Any], ...] = (
+    (Tensor, "fill_diagonal_", in_place.fill_diagonal_),
+    (Generator, "get_state", random.get_state),
+    (Generator, "set_state", random.set_state),
+    (Generator, "device", property(lambda self: CPU)),
+)
+# Names of the core that are not PyTorch's, or whose form there is another one, written in Python.
+HIDDEN = frozenset(
+    "HookHandle Node set_size_type slice to vector_norm nll_loss cross_entropy linear gelu silu silu_ "
+    "mish mish_ relu6 relu6_ softsign hardsigmoid hardsigmoid_ hardswish hardswish_ tanhshrink logsigmoid "
+    "leaky_relu elu softplus hardtanh softshrink avg_pool2d max_pool2d from_buffer to_bytes backward "
+    "grad_enabled set_grad_enabled inference_mode set_inference_mode record_function num_threads use_isa "
+    "isa isas sgd_step adam_step rmsprop_step adagrad_step".split()
+)
+
+
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """A function that stands for another, whose module is loaded by the first call."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        return getattr(import_module(module), name)(*args, **options)
+
+    call.__name__ = name
+    call.__doc__ = f"``{module}.{name}``."
+    return call
+
+
+def _inherit() -> None:
+    """Give Tensor what is written in Python."""
+    for module, names in METHODS.items():
+        for name in names.split():
+            setattr(Tensor, name, getattr(module, name))
+    for module, names in IN_PLACE.items():
+        for name in names.split():
+            setattr(Tensor, f"{name}_", in_place.in_place(getattr(module, name)))
+    for name in VIEWS_IN_PLACE.split():
+        setattr(Tensor, f"{name}_", in_place.reshaped_in_place(getattr(Tensor, name)))
+    for name in LINALG.split():
+        setattr(Tensor, name, _later("lamina.linalg.classic", name))
+    for method in tensor_method.METHODS:
+        setattr(Tensor, method.__name__, method)
+    for name, target in tensor_method.CONVERSIONS.items():
+        setattr(Tensor, name, tensor_method.conversion(name, target))
+    for name, made in tensor_method.NEW.items():
+        setattr(Tensor, name, made)
+    for name, getter in tensor_method.PROPERTIES.items():
+        setattr(Tensor, name, property(getter))
+    for kind, name, value in EXTRAS:
+        setattr(kind, name, value)
+
+
+def public() -> dict[str, Any]:
+    """The names of the package that are not written out in ``__init__``."""
+    _inherit()
+    core = {
+        name: getattr(_core, name) for name in dir(_core) if not name.startswith("_") and name not in HIDDEN
+    }
+    linear = {name: _later("lamina.linalg.classic", name) for name in LINALG.split()}
+    return {**core, **linear, **ALIASES, **TYPES}

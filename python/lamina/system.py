@@ -1,0 +1,73 @@
+"""Threads, memory, and what a program may ask of results: the process as lamina uses it."""
+
+from __future__ import annotations
+
+from lamina import _core
+from lamina._core import ShapeError
+
+__all__ = [
+    "are_deterministic_algorithms_enabled",
+    "empty_cache",
+    "get_float32_matmul_precision",
+    "get_num_threads",
+    "memory_stats",
+    "set_float32_matmul_precision",
+    "set_num_threads",
+    "use_deterministic_algorithms",
+]
+
+_state = {"deterministic": False, "precision": "highest"}
+
+
+def get_num_threads() -> int:
+    """How many threads a kernel may use."""
+    return _core.num_threads()
+
+
+def set_num_threads(int: int) -> None:
+    """Let kernels use this many threads. Results do not depend on it.
+
+    Raises:
+        ShapeError: less than 1.
+    """
+    if int < 1:
+        raise ShapeError(f"set_num_threads: expects a positive integer, got {int}")
+    _core.set_num_threads(int)
+
+
+def memory_stats() -> dict[str, int]:
+    """Bytes: ``live`` (of tensors), ``cached`` (kept for reuse), ``peak`` (the most ever live); and how often
+    memory was asked of the system (``system``) and taken from the cache (``reused``).
+    """
+    return _core.memory_stats()
+
+
+def empty_cache() -> None:
+    """Give memory that no tensor uses back to the operating system."""
+    _core.empty_cache()
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Ask for the same bits from the same input, which lamina gives in any case."""
+    _state["deterministic"] = bool(mode)
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What ``use_deterministic_algorithms`` was last told."""
+    return bool(_state["deterministic"])
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Allow products of float32 to be less precise than float32; lamina makes no use of it.
+
+    Raises:
+        ShapeError: neither ``"highest"``, ``"high"`` nor ``"medium"``.
+    """
+    if precision not in ("highest", "high", "medium"):
+        raise ShapeError(f"set_float32_matmul_precision: expected highest, high or medium, got {precision!r}")
+    _state["precision"] = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What ``set_float32_matmul_precision`` was last told."""
+    return str(_state["precision"])
