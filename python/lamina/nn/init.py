@@ -8,10 +8,10 @@ import math
 from typing import Any
 
 import numpy as np
-from lamina._core import Tensor
 
 import lamina
 from lamina import _core
+from lamina._core import Tensor
 
 _GAINS = {
     "linear": 1.0,

@@ -7,10 +7,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from lamina._core import Tensor
-
 import lamina
 from lamina import _core
+from lamina._core import Tensor
+from lamina.nn.functional.in_place import overwrite
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -42,13 +42,13 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     [-1.0, 2.0]
     """
     if inplace:
-        return input._assign(_core.leaky_relu(input, negative_slope))
+        return overwrite(input, _core.leaky_relu, negative_slope)
     return _core.leaky_relu(input, negative_slope)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """``leaky_relu`` written over its input."""
-    return input._assign(_core.leaky_relu(input, negative_slope))
+    return overwrite(input, _core.leaky_relu, negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise _core.ShapeError(f"hardtanh: min_val should be at most max_val, got {min_val} and {max_val}")
     if inplace:
-        return input._assign(_core.hardtanh(input, min_val, max_val))
+        return overwrite(input, _core.hardtanh, min_val, max_val)
     return _core.hardtanh(input, min_val, max_val)
 
 
@@ -168,12 +168,12 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere; any shape. Source: Clevert et al., 2015."""
-    return input._assign(_core.elu(input, alpha)) if inplace else _core.elu(input, alpha)
+    return overwrite(input, _core.elu, alpha) if inplace else _core.elu(input, alpha)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """``elu`` written over its input."""
-    return input._assign(_core.elu(input, alpha))
+    return overwrite(input, _core.elu, alpha)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -184,7 +184,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     if alpha == 0:
         raise _core.ShapeError("celu: alpha must not be 0")
-    return input._assign(_core.celu(input, alpha)) if inplace else _core.celu(input, alpha)
+    return overwrite(input, _core.celu, alpha) if inplace else _core.celu(input, alpha)
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -231,13 +231,13 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``x`` where it exceeds ``threshold``, ``value`` elsewhere; any shape."""
     if inplace:
-        return input._assign(_core.threshold(input, threshold, value))
+        return overwrite(input, _core.threshold, threshold, value)
     return _core.threshold(input, threshold, value)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """``threshold`` written over its input."""
-    return input._assign(_core.threshold(input, threshold, value))
+    return overwrite(input, _core.threshold, threshold, value)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from lamina._core import Tensor
-
 import lamina
 from lamina import _core
+from lamina._core import Tensor
 
 
 def scaled_dot_product_attention(

@@ -4,11 +4,11 @@ Layers: lamina.nn.modules.conv."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from lamina._core import Tensor
-
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
 from lamina.nn.functional.shape_args import sizes
 
@@ -112,11 +112,15 @@ def unfold(
     kernels, steps = sizes(kernel_size, 2, "kernel_size"), sizes(stride, 2, "stride")
     spacings, borders = sizes(dilation, 2, "dilation"), sizes(padding, 2, "padding")
     windows = pad(input, (borders[1], borders[1], borders[0], borders[0]))
-    for dim in (0, 1):
-        span = spacings[dim] * (kernels[dim] - 1) + 1
-        if span > windows.shape[2 + dim]:
+    n, c, height, width = windows.shape
+    counts = []
+    for size, kernel, step, spacing in zip((height, width), kernels, steps, spacings, strict=True):
+        span = spacing * (kernel - 1) + 1
+        if span > size:
             raise _core.ShapeError(f"unfold: windows of {kernels} do not fit into shape {tuple(input.shape)}")
-        # A view with one more dimension, of the window, at the end: (n, c, oh, ow, kh, kw) after both turns.
-        windows = windows.unfold(2 + dim, span, steps[dim])[..., :: spacings[dim]]
-    n, c, oh, ow, kh, kw = windows.shape
-    return windows.permute(0, 1, 4, 5, 2, 3).reshape(n, c * kh * kw, oh * ow)
+        counts.append((size - span) // step + 1)
+    # A view in which the windows overlap: (n, c, kh, kw, oh, ow).
+    by_n, by_c, by_row, by_column = windows.stride()
+    strides = (by_row * spacings[0], by_column * spacings[1], by_row * steps[0], by_column * steps[1])
+    view = windows.as_strided((n, c, *kernels, *counts), (by_n, by_c, *strides), windows.storage_offset())
+    return view.reshape(n, c * math.prod(kernels), math.prod(counts))

@@ -7,10 +7,9 @@ from __future__ import annotations
 import math
 import warnings
 
-from lamina._core import Tensor
-
 import lamina
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn.functional.reduction import chosen, reduced, warn_if_broadcast
 
 

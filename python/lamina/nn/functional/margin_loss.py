@@ -4,10 +4,9 @@ Layers: lamina.nn.modules.loss."""
 
 from __future__ import annotations
 
-from lamina._core import Tensor
-
 import lamina
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn.functional.distance import pairwise_distance
 from lamina.nn.functional.reduction import chosen, reduced
 

@@ -3,10 +3,9 @@ lamina.nn.modules.linear."""
 
 from __future__ import annotations
 
-from lamina._core import Tensor
-
 import lamina
 from lamina import _core
+from lamina._core import Tensor
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lamina._core import Tensor
-
 import lamina
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn.functional.shape_args import sizes
 
 Size = int | Sequence[int]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
-from lamina._core import Tensor
-
 from lamina import _core
+from lamina._core import Tensor
 
 REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "mean": Tensor.mean,

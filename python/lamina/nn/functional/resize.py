@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lamina._core import Tensor
 
 import lamina
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from lamina.nn.functional.shape_args import sizes
 

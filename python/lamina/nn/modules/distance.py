@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lamina._core import Tensor
-
 from lamina.nn import functional as F
 from lamina.nn.modules.module import Module
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lamina._core import Tensor
-
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn import functional as F
 from lamina.nn.modules.module import Module
 

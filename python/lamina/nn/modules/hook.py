@@ -8,9 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from lamina._core import Tensor
-
 from lamina import _core
+from lamina._core import Tensor
 from lamina.utils.hooks import RemovableHandle
 
 
@@ -211,7 +210,7 @@ def _tie(
         return values
     tensors = [values[place] for place in places]
     aliases = [tensor.detach() for tensor in tensors]
-    _core.record_function("ModuleHook", tensors, aliases, lambda *grads: react(list(grads)))
+    _core.record_function("ModuleHook", tensors, aliases, backward=lambda *grads: react(list(grads)))
     tied = list(values)
     for place, alias in zip(places, aliases, strict=True):
         tied[place] = alias

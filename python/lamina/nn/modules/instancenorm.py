@@ -5,9 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from lamina._core import Tensor
-
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn import functional as F
 from lamina.nn.modules.batchnorm import _NormBase
 

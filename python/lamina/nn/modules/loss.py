@@ -4,9 +4,8 @@ Those over margins and pairs: margin_loss.py."""
 
 from __future__ import annotations
 
-from lamina._core import Tensor
-
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn import functional as F
 from lamina.nn.functional.reduction import chosen
 from lamina.nn.modules.module import Module

@@ -4,9 +4,8 @@ The laws: lamina.nn.functional.margin_loss. Other losses: loss.py."""
 
 from __future__ import annotations
 
-from lamina._core import Tensor
-
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn import functional as F
 from lamina.nn.modules.loss import _Loss, _WeightedLoss
 

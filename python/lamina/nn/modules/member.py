@@ -9,7 +9,6 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from lamina._core import Tensor
-
 from lamina.nn.parameter import Buffer, Parameter
 
 

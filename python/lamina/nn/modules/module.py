@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from lamina._core import Tensor
-
 import lamina
+from lamina._core import Tensor
 from lamina.nn.modules.hook import Hooks
 from lamina.nn.modules.member import kind_of
 from lamina.nn.modules.state import State

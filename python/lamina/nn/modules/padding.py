@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina._core import Tensor
-
 from lamina.nn import functional as F
 from lamina.nn.functional.shape_args import sizes
 from lamina.nn.modules.module import Module

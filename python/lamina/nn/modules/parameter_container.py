@@ -7,7 +7,6 @@ from operator import index as as_index
 from typing import Any
 
 from lamina._core import Tensor
-
 from lamina.nn.modules.module import Module
 from lamina.nn.parameter import Parameter
 

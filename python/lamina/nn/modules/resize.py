@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina._core import Tensor
-
 from lamina.nn import functional as F
 from lamina.nn.modules.module import Module
 

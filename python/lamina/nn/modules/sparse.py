@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamina._core import Tensor
-
 import lamina
 from lamina import _core
+from lamina._core import Tensor
 from lamina.nn import functional as F
 from lamina.nn import init
 from lamina.nn.modules.module import Module

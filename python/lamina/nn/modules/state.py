@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from lamina._core import Tensor
-
 import lamina
+from lamina._core import Tensor
 from lamina.nn.modules.member import Members, kind_of
 from lamina.nn.parameter import Parameter
 from lamina.utils.hooks import RemovableHandle

@@ -7,9 +7,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from lamina._core import Tensor
-
 import lamina
+from lamina._core import Tensor
 
 
 def _listed(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:

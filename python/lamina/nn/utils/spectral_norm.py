@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from lamina._core import Tensor
-
 import lamina
+from lamina._core import Tensor
 from lamina.nn.functional.normalization import normalize
 from lamina.nn.modules.module import Module
 from lamina.nn.parameter import Parameter

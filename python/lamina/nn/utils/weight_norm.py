@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from lamina._core import Tensor
-
 from lamina.nn.modules.module import Module
 from lamina.nn.parameter import Parameter
 
