@@ -25,4 +25,5 @@ def pytest_report_header() -> str:
     torch = (
         "PyTorch is installed" if importlib.util.find_spec("torch") else "no PyTorch: its tests are skipped"
     )
-    return f"lamina {lamina.__version__}, {lamina.get_num_threads()} threads, {torch}"
+    isa, threads = lamina._core.isa(), lamina.get_num_threads()
+    return f"lamina {lamina.__version__}, {isa}, {threads} threads, {torch}"

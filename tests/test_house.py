@@ -209,13 +209,16 @@ const int kTable[] = {1, 2, 3};
 
 # ---- ops
 
+# Ops that Python reaches as an option of another: the option's word.
+REACHED_AS = {"trunc_divide": "rounding_mode"}
+
 
 def words(paths: list[Path]) -> set[str]:
     return {word for path in paths for word in re.findall(r"\w+", path.read_text())}
 
 
 def test_the_menu_of_ops_is_read() -> None:
-    assert {"full", "exp", "add", "max", "matmul", "conv2d", "sgd_step", "add_"} <= set(op_names())
+    assert {"full", "exp", "add", "max", "matmul", "conv2d", "sgd_step"} <= set(op_names())
     assert not {"result_type", "Operand", "operator", "function"} & set(op_names())
 
 
@@ -229,14 +232,14 @@ def test_every_op_is_reachable_from_python() -> None:
 
     used = words(python_files("python"))
     places = (lamina, lamina.Tensor, lamina.nn.functional)
-    missing = [n for n in op_names() if n not in used and not any(hasattr(place, n) for place in places)]
-    assert missing == []
+    wanted = set(op_names()) - used - set(REACHED_AS)
+    assert sorted(n for n in wanted if not any(hasattr(place, n) for place in places)) == []
 
 
 def test_every_op_is_tested() -> None:
     here = Path(__file__).name
     tested = words([path for path in python_files("tests") if path.name != here])
-    assert sorted(set(op_names()) - tested) == []
+    assert sorted({REACHED_AS.get(name, name) for name in op_names()} - tested) == []
 
 
 # ---- the compiler's output
