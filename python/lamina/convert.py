@@ -138,6 +138,8 @@ def scalar_tensor(
 def legacy_tensor(*args: Any, dtype: Dtype | None = None) -> Tensor:
     """What ``Tensor(2, 3)`` (sizes: not initialised) and ``Tensor([2, 3])`` (data) mean."""
     dtype = _core.get_default_dtype() if dtype is None else dtype
+    if not args:
+        return _core.empty((0,), dtype)
     if len(args) == 1 and isinstance(args[0], Tensor):
         if args[0].dtype is not dtype:
             raise DtypeError(f"Tensor: expected a tensor of {dtype}, got one of {args[0].dtype}")

@@ -39,6 +39,8 @@ def shape_of(sizes: tuple[Any, ...], size: Sequence[int] | None = None) -> tuple
     """The shape in ``f(2, 3)``, ``f((2, 3))`` or ``f(size=(2, 3))``."""
     if size is not None:
         return tuple(size)
+    if not sizes:
+        raise TypeError("expected a size: as numbers, as one sequence, or by its name")
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         return tuple(sizes[0])
     return sizes

@@ -104,8 +104,7 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     False
     """
     kinds = [2 if d.is_floating_point else 0 if d is _core.bool else 1 for d in (from_, to)]
-    # Signed integers do not fit unsigned ones.
-    return kinds[0] <= kinds[1] and not (kinds == [1, 1] and from_.is_signed and not to.is_signed)
+    return kinds[0] <= kinds[1]
 
 
 class _TypedTensors(type):

@@ -36,8 +36,7 @@ def _middle(word: str, input: Tensor, dim: int | None, keepdim: bool, skip_nan: 
         flat = input.reshape(-1)
         middle = _middle(word, flat.detach(), 0, False, skip_nan).values
         # All elements that equal it share the gradient.
-        equal = flat.isnan() if bool(middle != middle) else flat == middle
-        return flat[equal].amax()
+        return flat[flat.isnan()].mean() if bool(middle.isnan()) else flat[flat == middle].amax()
     dim = _nonempty(input, dim, word)
     values, order = input.detach().sort(dim)
     size = values.shape[dim] if input.ndim else 1
@@ -173,9 +172,9 @@ def _between(values: Tensor, fraction: Tensor, interpolation: str, skip_nan: boo
     size = values.shape[-1]
     missing = values.detach().isnan().sum(-1, True)
     if skip_nan:
-        rank = fraction.detach() * (size - 1 - missing).clamp(min=0).to(fraction.dtype)
+        rank = fraction * (size - 1 - missing).clamp(min=0).to(fraction.dtype)
     else:  # a row with NaN is read at its end, where NaN stands
-        rank = _core.where(missing > 0, float(size - 1), fraction.detach() * (size - 1))
+        rank = _core.where(missing > 0, float(size - 1), fraction * (size - 1))
     if interpolation == "nearest":
         return values.gather(-1, rank.round().to(_core.int64))
     low = values.gather(-1, rank.floor().to(_core.int64))

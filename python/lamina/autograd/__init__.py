@@ -18,7 +18,7 @@ from lamina.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_
 
 if TYPE_CHECKING:
     from lamina.autograd import functional
-    from lamina.autograd.gradcheck import gradcheck, gradgradcheck
+    from lamina.autograd.difference import gradcheck, gradgradcheck
 
 __all__ = [
     "Function",
@@ -40,7 +40,7 @@ Group = Tensor | Sequence[Tensor]
 
 def __getattr__(name: str) -> Any:
     if name in ("gradcheck", "gradgradcheck"):
-        found = getattr(importlib.import_module("lamina.autograd.gradcheck"), name)
+        found = getattr(importlib.import_module("lamina.autograd.difference"), name)
     elif name == "functional":
         found = importlib.import_module("lamina.autograd.functional")
     else:

@@ -1,6 +1,5 @@
 """Linear algebra, under PyTorch's names. LAPACK is reached through NumPy; every result is differentiable."""
 
-from lamina.combination import vander
 from lamina.linalg.decomposition import (
     cholesky,
     eigh,
@@ -22,6 +21,7 @@ from lamina.linalg.norm import (
     matrix_power,
     multi_dot,
     norm,
+    vander,
     vecdot,
     vector_norm,
 )

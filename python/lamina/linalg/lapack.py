@@ -29,7 +29,7 @@ def call(word: str, routine: Callable[..., Any], *matrices: Tensor, **options: A
         raise LinAlgError(f"linalg.{word}: {error}") from None
     dtype = matrices[0].dtype
     if isinstance(found, tuple):
-        return tuple(_core.from_numpy(np.ascontiguousarray(part)).to(dtype) for part in found)
+        return tuple(_core.from_numpy(np.asarray(part, order="C")).to(dtype) for part in found)
     return _core.from_numpy(np.asarray(found, order="C")).to(dtype)
 
 

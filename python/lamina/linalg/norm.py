@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from lamina import _core
+from lamina import _core, combination
 from lamina import matrix as matrix_module
 from lamina._core import ShapeError, Tensor
 from lamina.linalg.decomposition import svdvals
@@ -182,6 +182,11 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = N
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """A view of the diagonals of matrices."""
     return A.diagonal(offset, dim1, dim2)
+
+
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
+    """The powers of each element, from 0 up to N-1 (the last dimension's size unless given)."""
+    return combination.vander(x, N, increasing=True)
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
