@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "bind/tensor_type.h"
+#include "ops/inplace.h"
 
 namespace lamina::bind {
 
@@ -25,6 +26,14 @@ template <class F, class... Extra>
 void both(py::module_& m, const char* name, F f, const py::arg& self, const Extra&... extra) {
   m.def(name, f, self, extra...);
   method(name, f, extra...);
+}
+
+// name_(...): the method that puts f's result into x itself.
+template <class... Args, class... Extra>
+void inplace_method(const char* name, std::function<Tensor(const Tensor&, Args...)> f,
+                    const Extra&... extra) {
+  method((std::string(name) + "_").c_str(),
+         [f](const Tensor& x, Args... args) { return ops::assign_(x, f(x, args...)); }, extra...);
 }
 
 using Free = py::call_guard<NoGil>;

@@ -172,89 +172,71 @@ void set_item(const Tensor& x, PyObject* whole, PyObject* value) {
   without_gil([&] { return ops::copy_(key.view, source); });
 }
 
-void bind_index(py::module_& m) {
-  using namespace ops;
-  both(
-      m, "index_select",
-      [](const Tensor& x, int64_t dim, const Tensor& index) { return index_select(x, dim, index); },
-      py::arg("input"), py::arg("dim"), py::arg("index"), Free());
-  both(m, "gather", &gather, py::arg("input"), py::arg("dim"), py::arg("index"), Free());
-  both(m, "index_add", &index_add, py::arg("input"), py::arg("dim"), py::arg("index"), py::arg("source"),
-       py::kw_only(), py::arg("alpha") = Scalar(1), Free());
-  method(
-      "index_add_",
-      [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha) {
-        return assign_(x, index_add(x, dim, index, source, alpha));
-      },
-      py::arg("dim"), py::arg("index"), py::arg("source"), py::kw_only(), py::arg("alpha") = Scalar(1),
-      Free());
-  const auto mode_of = [](const std::optional<std::string>& reduce) {
-    if (!reduce) return WriteMode::Assign;
-    if (*reduce == "add" || *reduce == "sum") return WriteMode::Add;
-    if (*reduce == "multiply" || *reduce == "prod") return WriteMode::Mul;
-    if (*reduce == "amax") return WriteMode::Max;
-    if (*reduce == "amin") return WriteMode::Min;
-    fail<ShapeError>("scatter: reduce argument must be add, multiply, amax or amin, got '", *reduce, "'");
-  };
-  const auto scatter_any = [mode_of](const Tensor& x, int64_t dim, const Tensor& index, const Operand& source,
-                                     const std::optional<std::string>& reduce) {
-    const Tensor src = source.is_scalar() ? full(index.shape(), source.scalar(), x.dtype()) : source.tensor();
-    return scatter(x, dim, index, src, mode_of(reduce));
-  };
-  const auto scatter_into = [scatter_any](const Tensor& x, int64_t dim, const Tensor& index,
-                                          const Operand& source, const std::optional<std::string>& reduce) {
-    return assign_(x, scatter_any(x, dim, index, source, reduce));
-  };
-  for (const char* word : {"src", "value"}) {
-    both(m, "scatter", scatter_any, py::arg("input"), py::arg("dim"), py::arg("index"), py::arg(word),
-         py::kw_only(), py::arg("reduce") = py::none(), Free());
-    method("scatter_", scatter_into, py::arg("dim"), py::arg("index"), py::arg(word), py::kw_only(),
-           py::arg("reduce") = py::none(), Free());
-  }
-  both(
-      m, "scatter_add",
-      [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src) {
-        return scatter(x, dim, index, src, WriteMode::Add);
-      },
-      py::arg("input"), py::arg("dim"), py::arg("index"), py::arg("src"), Free());
-  method(
-      "scatter_add_",
-      [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src) {
-        return assign_(x, scatter(x, dim, index, src, WriteMode::Add));
-      },
-      py::arg("dim"), py::arg("index"), py::arg("src"), Free());
-  both(m, "masked_fill", &masked_fill, py::arg("input"), py::arg("mask"), py::arg("value"), Free());
-  method(
-      "masked_fill_",
-      [](const Tensor& x, const Tensor& mask, const Operand& value) {
-        return assign_(x, masked_fill(x, mask, value));
-      },
-      py::arg("mask"), py::arg("value"), Free());
-  both(m, "masked_select", &masked_select, py::arg("input"), py::arg("mask"), Free());
-  both(m, "tril", &tril, py::arg("input"), py::arg("diagonal") = 0, Free());
-  both(m, "triu", &triu, py::arg("input"), py::arg("diagonal") = 0, Free());
-  method(
-      "tril_", [](const Tensor& x, int64_t d) { return assign_(x, tril(x, d)); }, py::arg("diagonal") = 0,
-      Free());
-  method(
-      "triu_", [](const Tensor& x, int64_t d) { return assign_(x, triu(x, d)); }, py::arg("diagonal") = 0,
-      Free());
-  m.def("_nonzero", &nonzero, Free());
-  m.def("embedding", &embedding, py::arg("weight"), py::arg("indices"), py::arg("padding_idx") = py::none(),
-        Free());
-  const auto put = [](const Tensor& x, const std::vector<MaybeTensor>& indices, const Tensor& values,
-                      bool accumulate) {
-    Tensors list;
-    for (const MaybeTensor& index : indices) list.push_back(index.tensor);
-    return index_put_(x, list, values, accumulate);
-  };
-  method("index_put_", put, py::arg("indices"), py::arg("values"), py::arg("accumulate") = false, Free());
+namespace {
+
+using py::arg;
+
+WriteMode mode_of(const std::optional<std::string>& reduce) {
+  if (!reduce) return WriteMode::Assign;
+  if (*reduce == "add" || *reduce == "sum") return WriteMode::Add;
+  if (*reduce == "multiply" || *reduce == "prod") return WriteMode::Mul;
+  if (*reduce == "amax") return WriteMode::Max;
+  if (*reduce == "amin") return WriteMode::Min;
+  fail<ShapeError>("scatter: reduce argument must be add, multiply, amax or amin, got '", *reduce, "'");
+}
+
+Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Operand& source,
+               const std::optional<std::string>& reduce) {
+  const Tensor src =
+      source.is_scalar() ? ops::full(index.shape(), source.scalar(), x.dtype()) : source.tensor();
+  return ops::scatter(x, dim, index, src, mode_of(reduce));
+}
+
+Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src) {
+  return ops::scatter(x, dim, index, src, WriteMode::Add);
+}
+
+Tensor put(const Tensor& x, const std::vector<MaybeTensor>& indices, const Tensor& values, bool accumulate) {
+  Tensors list;
+  for (const MaybeTensor& index : indices) list.push_back(index.tensor);
+  return ops::index_put_(x, list, values, accumulate);
+}
+
+// f(x, ...) as a function and a method, and f_ as the method that puts its result into x.
+template <class F, class... Extra>
+void with_inplace(py::module_& m, const char* name, F f, const Extra&... extra) {
+  both(m, name, f, arg("input"), extra...);
+  inplace_method(name, std::function(f), extra...);
+}
+
+void bind_scatter(py::module_& m) {
+  const auto none = arg("reduce") = py::none();
+  for (const char* word : {"src", "value"})
+    with_inplace(m, "scatter", &scatter, arg("dim"), arg("index"), arg(word), py::kw_only(), none, Free());
+  with_inplace(m, "scatter_add", &scatter_add, arg("dim"), arg("index"), arg("src"), Free());
+  with_inplace(m, "index_add", &ops::index_add, arg("dim"), arg("index"), arg("source"), py::kw_only(),
+               arg("alpha") = Scalar(1), Free());
+  method("index_put_", &put, arg("indices"), arg("values"), arg("accumulate") = false, Free());
   both(
       m, "index_put",
-      [put](const Tensor& x, const std::vector<MaybeTensor>& indices, const Tensor& values, bool accumulate) {
-        return put(clone(x), indices, values, accumulate);
+      [](const Tensor& x, const std::vector<MaybeTensor>& indices, const Tensor& values, bool accumulate) {
+        return put(ops::clone(x), indices, values, accumulate);
       },
-      py::arg("input"), py::arg("indices"), py::arg("values"), py::arg("accumulate") = false, Free());
+      arg("input"), arg("indices"), arg("values"), arg("accumulate") = false, Free());
+}
+
+}  // namespace
+
+void bind_index(py::module_& m) {
+  both(m, "index_select", &ops::index_select, arg("input"), arg("dim"), arg("index"), Free());
+  both(m, "gather", &ops::gather, arg("input"), arg("dim"), arg("index"), Free());
+  with_inplace(m, "masked_fill", &ops::masked_fill, arg("mask"), arg("value"), Free());
+  both(m, "masked_select", &ops::masked_select, arg("input"), arg("mask"), Free());
+  with_inplace(m, "tril", &ops::tril, arg("diagonal") = 0, Free());
+  with_inplace(m, "triu", &ops::triu, arg("diagonal") = 0, Free());
+  m.def("_nonzero", &ops::nonzero, Free());
+  m.def("embedding", &ops::embedding, arg("weight"), arg("indices"), arg("padding_idx") = py::none(), Free());
+  bind_scatter(m);
 }
 
 }  // namespace lamina::bind

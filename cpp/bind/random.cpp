@@ -3,7 +3,7 @@
 
 #include "bind/define.h"
 
-PYBIND11_DECLARE_HOLDER_TYPE(T, lamina::Ref<T>, true)
+PYBIND11_DECLARE_HOLDER_TYPE(T, lamina::Ref<T>, true);
 
 namespace lamina::bind {
 namespace {

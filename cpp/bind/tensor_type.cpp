@@ -6,6 +6,8 @@
 
 #include <new>
 
+#include "ops/inplace.h"
+
 namespace lamina::bind {
 
 PyTypeObject* tensor_type = nullptr;

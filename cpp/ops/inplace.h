@@ -28,6 +28,16 @@ namespace ops {
 Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, int64_t origin,
                     const Shape& view_strides, int64_t view_offset);
 
+// Puts the result of a computation into x: x then has the history of `value`.
+Tensor assign_(const Tensor& x, const Tensor& value);
+
+// In-place forms that compute straight into x where no gradient is recorded.
+using UnaryFunction = Tensor (*)(const Tensor&);
+Tensor unary_(const Tensor& x, UnaryFunction function);
+using BinaryFunction = Tensor (*)(const Operand&, const Operand&);
+Tensor binary_(const Tensor& x, const Operand& y, BinaryFunction function);
+Tensor add_(const Tensor& x, const Operand& y, Scalar alpha = 1);
+
 // x = f(x), where f is one elementwise kernel that may also read y.
 template <class F>
 Tensor change(const Tensor& x, const Operand& y, F f) {

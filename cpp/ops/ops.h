@@ -78,8 +78,6 @@ Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t 
 Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2);
 Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, std::optional<int64_t> offset);
 Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step);
-// Puts the result of a computation into x: x then has the history of `value`.
-Tensor assign_(const Tensor& x, const Tensor& value);
 
 // ---- elementwise, one operand (unary.cpp, activation.cpp)
 Tensor neg(const Tensor& x);
@@ -273,13 +271,6 @@ void adam_step(const Tensors& params, const Tensors& grads, const Tensors& exp_a
 void rmsprop_step(const Tensors& params, const Tensors& grads, const Tensors& square_avgs,
                   const Tensors& grad_avgs, const Tensors& momentum_buffers, const OptimStep& step);
 void adagrad_step(const Tensors& params, const Tensors& grads, const Tensors& sums, const OptimStep& step);
-
-// In-place forms that compute straight into x where no gradient is recorded.
-using UnaryFunction = Tensor (*)(const Tensor&);
-Tensor unary_(const Tensor& x, UnaryFunction function);
-using BinaryFunction = Tensor (*)(const Operand&, const Operand&);
-Tensor binary_(const Tensor& x, const Operand& y, BinaryFunction function);
-Tensor add_(const Tensor& x, const Operand& y, Scalar alpha = 1);
 
 }  // namespace ops
 }  // namespace lamina
