@@ -180,3 +180,16 @@ def test_wrong_arguments_say_so() -> None:
             call()
     with pytest.raises((ValueError, RuntimeError)):
         F.gelu(x, "erf")
+
+
+def test_in_place_layers_between_others() -> None:
+    lamina.manual_seed(3)
+    x, weights = lamina.rand(5, 4), []
+    for inplace in (False, True):
+        lamina.manual_seed(4)
+        activations = (nn.ReLU(inplace), nn.SiLU(inplace), nn.ELU(inplace=inplace))
+        net = nn.Sequential(*(layer for act in activations for layer in (nn.Linear(4, 4), act)))
+        net[3].register_full_backward_hook(lambda module, grad_in, grad_out: None)
+        net(x).square().sum().backward()
+        weights.append(net[0].weight.grad.numpy())
+    close(weights[1], weights[0], 1e-6)

@@ -180,6 +180,31 @@ def test_a_missing_attribute_names_the_module() -> None:
         nn.Linear(1, 1).wieght  # noqa: B018
 
 
+def test_a_wrapper_may_pass_attributes_on() -> None:
+    class Wrapper(nn.Module):
+        def __init__(self, module: nn.Module) -> None:
+            super().__init__()
+            self.module = module
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return super().__getattr__(name)  # type: ignore[misc]
+            except AttributeError:
+                return getattr(self.module, name)
+
+    wrapped = Wrapper(nn.Linear(2, 3))
+    assert wrapped.out_features == 3 and wrapped.weight is wrapped.module.weight
+
+
+def test_a_module_may_take_the_name_of_a_class_attribute() -> None:
+    class Declared(nn.Module):
+        norm: nn.Module | None = None
+
+    module = Declared()
+    module.norm = nn.LayerNorm(2)
+    assert isinstance(module.norm, nn.LayerNorm) and list(module._modules) == ["norm"]
+
+
 def test_a_module_without_forward_says_so() -> None:
     with pytest.raises(NotImplementedError, match=r'Module \[Module\] is missing the required "forward"'):
         nn.Module()(1)
@@ -294,6 +319,15 @@ def test_deepcopy_shares_nothing_but_keeps_sharing() -> None:
     with lamina.no_grad():
         other.first.scale.fill_(7.0)
     assert net.first.scale.sum().item() == 3.0
+
+
+def test_a_shallow_copy_has_the_same_members_and_its_own_names() -> None:
+    net = Net()
+    twin = copy.copy(net)
+    assert twin.first is net.first and list(twin.state_dict()) == list(net.state_dict())
+    twin.extra = nn.Parameter(lamina.zeros(1))
+    del twin.second
+    assert "extra" not in net.state_dict() and "second.0.weight" in net.state_dict()
 
 
 def test_pickle_brings_back_the_same_network() -> None:

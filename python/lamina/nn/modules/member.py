@@ -73,6 +73,14 @@ class Members:
             _non_persistent_buffers_set=set(),
         )
 
+    def __copy__(self) -> Any:
+        """A shallow copy has the same members and its own lists of their names."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        for table in ("_parameter_names", "_buffer_names", "_module_names", "_non_persistent_buffers_set"):
+            twin.__dict__[table] = self.__dict__[table].copy()
+        return twin
+
     @property
     def _parameters(self) -> MemberTable:
         return MemberTable(self.__dict__, self._parameter_names)
@@ -87,8 +95,11 @@ class Members:
 
     # Registration
 
-    def _names_for(self, kind: str, name: str) -> dict[str, None]:
-        """The list of names of ``kind``, once it is sure that ``name`` may enter it."""
+    def _names_for(self, kind: str, name: str, may_hide: bool = False) -> dict[str, None]:
+        """The list of names of ``kind``, once it is sure that ``name`` may enter it.
+
+        With ``may_hide`` it may be that of a class attribute.
+        """
         if "_module_names" not in self.__dict__:
             raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
         if not isinstance(name, str):
@@ -98,7 +109,7 @@ class Members:
         if not name:
             raise KeyError(f'{kind} name can\'t be empty string ""')
         names: dict[str, None] = self.__dict__[f"_{kind}_names"]
-        if name not in names and hasattr(self, name):
+        if not may_hide and name not in names and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
         return names
 
@@ -197,7 +208,8 @@ class Members:
         elif isinstance(value, Parameter):
             self.register_parameter(name, value)
         else:
-            self.add_module(name, value)
+            self._names_for(kind, name, may_hide=True)[name] = None
+            self.__dict__[name] = value
 
     def _forget(self, name: str) -> None:
         for names in (self._parameter_names, self._buffer_names, self._module_names):
