@@ -54,6 +54,6 @@ class Adadelta(GroupwiseOptimizer):
             grad = descent(grad, param, group)
             square_avg, acc_delta = state["square_avg"], state["acc_delta"]
             square_avg.mul_(rho).addcmul_(grad, grad, value=1 - rho)
-            delta = (acc_delta + eps).sqrt() / (square_avg + eps).sqrt() * grad
+            delta = (acc_delta + eps).sqrt_().div_((square_avg + eps).sqrt_()).mul_(grad)
             acc_delta.mul_(rho).addcmul_(delta, delta, value=1 - rho)
             param.add_(delta, alpha=-group["lr"])

@@ -51,7 +51,7 @@ class Adamax(GroupwiseOptimizer):
         rate = group["lr"] / (1 - beta1**step)
         for param, grad, state in zip(params, grads, states, strict=True):
             grad = descent(grad, param, group)
-            state["exp_avg"].mul_(beta1).add_(grad, alpha=1 - beta1)
-            exp_inf = lamina.maximum(state["exp_inf"] * beta2, grad.abs() + group["eps"])
-            state["exp_inf"].copy_(exp_inf)
-            param.addcdiv_(state["exp_avg"], exp_inf, value=-rate)
+            mean, largest = state["exp_avg"], state["exp_inf"]
+            mean.lerp_(grad, 1 - beta1)
+            lamina.maximum(largest.mul_(beta2), grad.abs().add_(group["eps"]), out=largest)
+            param.addcdiv_(mean, largest, value=-rate)

@@ -69,8 +69,9 @@ class NAdam(GroupwiseOptimizer):
         for param, grad, state in zip(params, grads, states, strict=True):
             grad = descent(grad, param, group)
             mu_product = float(state["mu_product"].mul_(mu).item())
-            state["exp_avg"].mul_(beta1).add_(grad, alpha=1 - beta1)
-            state["exp_avg_sq"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-            denominator = (state["exp_avg_sq"] / (1 - beta2**step)).sqrt() + group["eps"]
+            mean, square = state["exp_avg"], state["exp_avg_sq"]
+            mean.lerp_(grad, 1 - beta1)
+            square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+            denominator = (square / (1 - beta2**step)).sqrt_().add_(group["eps"])
             param.addcdiv_(grad, denominator, value=-lr * (1 - mu) / (1 - mu_product))
-            param.addcdiv_(state["exp_avg"], denominator, value=-lr * mu_next / (1 - mu_product * mu_next))
+            param.addcdiv_(mean, denominator, value=-lr * mu_next / (1 - mu_product * mu_next))

@@ -63,13 +63,13 @@ class RAdam(GroupwiseOptimizer):
         for param, grad, state in zip(params, grads, states, strict=True):
             grad = descent(grad, param, group)
             mean, square = state["exp_avg"], state["exp_avg_sq"]
-            mean.mul_(beta1).add_(grad, alpha=1 - beta1)
+            mean.lerp_(grad, 1 - beta1)
             square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
             if length > 5:
                 certainty = math.sqrt(
                     (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
                 )
                 scale = rate * math.sqrt(correction) * certainty
-                param.addcdiv_(mean, square.sqrt() + group["eps"], value=-scale)
+                param.addcdiv_(mean, square.sqrt().add_(group["eps"]), value=-scale)
             else:
                 param.add_(mean, alpha=-rate)

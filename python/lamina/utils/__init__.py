@@ -1,5 +1,19 @@
 """What training loops need around the mathematics: ``data`` feeds them, ``hooks`` lets others listen in."""
 
-from . import data, hooks
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import hooks
+
+if TYPE_CHECKING:
+    from . import data
 
 __all__ = ["data", "hooks"]
+
+
+def __getattr__(name: str) -> Any:  # whoever needs hooks alone does not wait for data
+    if name != "data":
+        raise AttributeError(f"module 'lamina.utils' has no attribute {name!r}")
+    return import_module("lamina.utils.data")
