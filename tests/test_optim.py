@@ -298,3 +298,36 @@ def test_lbfgs_resumes():
         return loss
 
     assert losses + [float(resumed.step(closure).detach()) for _ in range(3)] == whole
+
+
+def learn(library, name, kwargs, weights):
+    """The losses of a small network on fixed data, with a schedule and clipped gradients."""
+    rng = np.random.default_rng(1)
+    x = library.tensor(rng.standard_normal((32, 6)).astype(np.float32))
+    label = library.tensor(rng.integers(0, 3, 32))
+    nn = library.nn
+    model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
+    model.load_state_dict({key: library.tensor(value) for key, value in weights.items()})
+    optimizer = getattr(library.optim, name)(model.parameters(), **kwargs)
+    schedule = library.optim.lr_scheduler.CosineAnnealingLR(optimizer, 25)
+    losses = []
+    for _ in range(25):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), label)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize(("name", "kwargs"), [("SGD", {"lr": 0.5, "momentum": 0.9}), ("AdamW", {"lr": 0.05})])
+def test_a_network_learns_like_pytorch(name, kwargs):
+    rng = np.random.default_rng(0)
+    shapes = {"0.weight": (16, 6), "0.bias": (16,), "2.weight": (3, 16), "2.bias": (3,)}
+    weights = {key: (rng.standard_normal(shape) / 4).astype(np.float32) for key, shape in shapes.items()}
+    ours = learn(lamina, name, kwargs, weights)
+    assert ours[-1] < 0.7 * ours[0]
+    torch = pytest.importorskip("torch")
+    np.testing.assert_allclose(ours, learn(torch, name, kwargs, weights), rtol=1e-4)
