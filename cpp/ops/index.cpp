@@ -328,6 +328,8 @@ Tensor nonzero(const Tensor& x) {
 }
 
 Tensor embedding(const Tensor& weight, const Tensor& index, std::optional<int64_t> padding) {
+  if (is_floating(index.dtype()) || index.dtype() == Dtype::Bool)
+    fail<TypeError>("embedding: expected integer indices, got ", name_of(index.dtype()));
   if (weight.ndim() != 2) fail<ShapeError>("embedding: 'weight' must be 2-D, got ", weight.shape());
   const Tensor flat = reshape(to(index, Dtype::Int64), {-1});
   if (flat.numel()) {

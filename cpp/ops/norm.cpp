@@ -176,8 +176,12 @@ Tensor batch_norm(const Tensor& x, const Tensor& w, const Tensor& b, const Tenso
   if (x.ndim() < 2)
     fail<ShapeError>("batch_norm: expected at least 2 dimensions (n, c, ...), got ", x.shape());
   if (is_half(x.dtype())) {
-    const auto f = [](const Tensor& t) { return t.defined() ? to(t, Dtype::Float32) : t; };
-    return to(batch_norm(f(x), f(w), f(b), running_mean, running_var, training, momentum, eps), x.dtype());
+    const auto wide = [](const Tensor& t) { return t.defined() ? to(t, Dtype::Float32) : t; };
+    const Tensor mean = wide(running_mean), var = wide(running_var);
+    const Tensor y = batch_norm(wide(x), wide(w), wide(b), mean, var, training, momentum, eps);
+    if (training && mean.defined() && !mean.same(running_mean)) copy_(running_mean, mean);
+    if (training && var.defined() && !var.same(running_var)) copy_(running_var, var);
+    return to(y, x.dtype());
   }
   const int64_t n = x.size(0), c = x.size(1), spatial = n * c ? x.numel() / (n * c) : 0;
   for (const Tensor* t : {&w, &b, &running_mean, &running_var})
