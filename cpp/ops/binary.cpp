@@ -27,6 +27,13 @@ Operand convert(const Operand& x, Dtype dtype) {
   return x.is_scalar() || x.tensor().dtype() == dtype ? x : Operand(to(x.tensor(), dtype));
 }
 
+Shape shape_together(const Operand& x, const Operand& y, const char* op) {
+  if (x.is_scalar() && y.is_scalar()) fail<TypeError>(op, ": expected at least one Tensor");
+  if (x.is_scalar()) return y.tensor().shape();
+  if (y.is_scalar()) return x.tensor().shape();
+  return broadcast(x.tensor().shape(), y.tensor().shape(), op);
+}
+
 // Two operands of one dtype on a walk. Element holds the bytes of a number while the kernel runs.
 struct Two {
   Operand x, y;
@@ -38,13 +45,9 @@ struct Two {
       : x(convert(a, common)),
         y(convert(b, common)),
         dtype(common),
-        shape(x.is_scalar()   ? y.tensor().shape()
-              : y.is_scalar() ? x.tensor().shape()
-                              : broadcast(x.tensor().shape(), y.tensor().shape(), op)),
+        shape(shape_together(x, y, op)),
         x_value(x.is_scalar() ? x.scalar() : Scalar(), x.is_scalar() ? common : Dtype::Float32),
-        y_value(y.is_scalar() ? y.scalar() : Scalar(), y.is_scalar() ? common : Dtype::Float32) {
-    if (a.is_scalar() && b.is_scalar()) fail<TypeError>(op, ": expected at least one Tensor");
-  }
+        y_value(y.is_scalar() ? y.scalar() : Scalar(), y.is_scalar() ? common : Dtype::Float32) {}
   Tensor result(Dtype out_dtype) const {
     return elementwise_result(shape, out_dtype, {&tensor_of(x), &tensor_of(y)});
   }
@@ -266,12 +269,20 @@ Tensor pow(const Operand& x, const Operand& y) {
   return z;
 }
 
+namespace {
+Operand squared(const Operand& x) {
+  if (!x.is_scalar()) return square(x.tensor());
+  const double value = x.scalar().to_double();
+  return value * value;
+}
+}  // namespace
+
 Tensor atan2(const Operand& x, const Operand& y) {
   const Tensor z = compute(BinaryOp::Atan2, x, y, float_type(x, y), "atan2");
   if (recording_any(x, y))
     record_two("Atan2Backward0", z, x, y,
                [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
-                 const Tensor r2 = add(mul(x, x), mul(y, y));
+                 const Tensor r2 = add(squared(x), squared(y));
                  const Tensor part = div(g, r2);
                  return masked_fill(first ? mul(part, y) : neg(mul(part, x)), eq(r2, 0), 0);
                });
