@@ -1,4 +1,4 @@
-// Times single kernels of every table this machine runs, on arrays that stay in a core's cache, so that
+// Times single kernels of every table this machine runs, on one thread and in that core's cache, so that
 // instruction sets compare by arithmetic. Whole workloads, and other libraries, are compare.py's. Usage:
 // kernels_bench [WORD]
 #define ANKERL_NANOBENCH_IMPLEMENT
@@ -182,13 +182,13 @@ class Leaves {
 
 int main(int argc, char** argv) {
   if (argc > 2 || (argc == 2 && std::strcmp(argv[1], "--help") == 0)) {
-    std::puts(
-        "kernels_bench [WORD]: times the kernels whose name contains WORD, with OMP_NUM_THREADS threads");
+    std::puts("kernels_bench [WORD]: times the kernels whose name contains WORD, on one thread");
     return argc > 2;
   }
+  set_num_threads(1);  // of the table in use; the others are told one by one
   for (const std::string& isa : cpu_isas()) {
     const Kernels& kernels = cpu_kernels(isa);
-    kernels.set_threads(num_threads());
+    kernels.set_threads(1);
     Leaves(kernels, argc == 2 ? argv[1] : "").run();
   }
 }
