@@ -6,6 +6,15 @@
 
 namespace lamina::LAMINA_ISA {
 
+template <bool condition, class A, class B>
+struct Either {
+  using Type = A;
+};
+template <class A, class B>
+struct Either<false, A, B> {
+  using Type = B;
+};
+
 template <class T>
 struct ComputeOf {
   using Type = T;
@@ -132,6 +141,34 @@ LAMINA_INLINE void for_vectors(int64_t n, F&& body) {
   for (; i + V::width <= n; i += V::width) body(i, FullWidth<V>());
   if (i < n) body(i, n - i);
 }
+
+// Whether an element is zero: integers are looked at as bits, halves as bits without a sign, so that few
+// loops serve all dtypes.
+struct HalfBits {
+  uint16_t bits;
+};
+template <class F>
+LAMINA_INLINE void by_pattern(Dtype dtype, F&& f) {
+  if (is_half(dtype)) return f(HalfBits());
+  if (dtype == Dtype::Float32) return f(float());
+  if (dtype == Dtype::Float64) return f(double());
+  switch (size_of(dtype)) {
+    case 1:
+      return f(uint8_t());
+    case 2:
+      return f(uint16_t());
+    case 4:
+      return f(uint32_t());
+    default:
+      return f(uint64_t());
+  }
+}
+
+template <class T>
+LAMINA_INLINE bool is_set(T x) {
+  return x != T(0);
+}
+LAMINA_INLINE bool is_set(HalfBits x) { return (x.bits & 0x7fff) != 0; }
 
 // f(T()) for the storage type T of the dtype.
 template <class F>

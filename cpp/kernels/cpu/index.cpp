@@ -1,4 +1,4 @@
-// Reading and writing the places of a table that an index names, and counting and finding what is not zero.
+// Reading and writing the places of a table that an index names.
 #include "kernels/cpu/element.h"
 #include "kernels/cpu/table.h"
 
@@ -7,23 +7,53 @@ namespace {
 
 constexpr int kValues = 0, kTable = 1, kIndex = 2;
 
-// One run along the walk's last dim: element j of the table lies at index[j * step[2]] * stride + j *
-// step[1].
-struct Step {
-  int64_t value, table, index, stride, size;  // in elements; size: of the table along the indexed dim
+// What a typed loop gets: `count` index entries in a line, and for each of them `width` elements of values
+// and table in a line. Where the index moves along with every element, width is 1. All strides count
+// elements.
+struct Line {
+  int64_t count, value_step, table_step, index_step;
+  int64_t width, value_stride, table_stride;
+  int64_t size, stride;  // of the table along the indexed dim
+  int64_t begin, end;    // places along it that are touched, others are passed over
 
-  explicit Step(const Index& x)
-      : value(inner_stride(x.walk, kValues)),
-        table(inner_stride(x.walk, kTable)),
-        index(inner_stride(x.walk, kIndex)),
-        stride(x.stride),
-        size(x.size) {
-    if (x.walk.ndim == 0) index = 0;
+  int64_t place(int64_t i) const { return i < 0 ? i + size : i; }
+};
+using Loop = void (*)(const Line& line, void* values, void* table, const int64_t* index);
+
+// The walk whose runs are lines, and the strides of a line.
+struct Lines {
+  Walk walk;
+  Line line;
+
+  explicit Lines(const Index& x) : walk(x.walk), line() {
+    const int last = walk.ndim - 1;
+    line.width = line.value_stride = line.table_stride = 1;
+    if (last >= 0 && walk.strides[kIndex][last] == 0) {
+      line.width = walk.shape[last];
+      line.value_stride = walk.strides[kValues][last];
+      line.table_stride = walk.strides[kTable][last];
+      walk.ndim = last;
+    }
+    line.value_step = inner_stride(walk, kValues);
+    line.table_step = inner_stride(walk, kTable);
+    line.index_step = inner_stride(walk, kIndex);
+    line.size = x.size;
+    line.stride = x.stride;
+    line.begin = 0;
+    line.end = x.size;
   }
-  int64_t place(int64_t i) const { return (i < 0 ? i + size : i) * stride; }
 };
 
-// What moves is bytes, not numbers: one type per element size.
+void for_lines(const Lines& lines, int64_t size, int64_t begin, int64_t end, Loop loop) {
+  const int64_t sizes[3] = {size, size, sizeof(int64_t)};
+  Line line = lines.line;
+  for_runs(lines.walk, sizes, begin, end, [&](char* const* data, int64_t n) {
+    line.count = n;
+    loop(line, data[kValues], data[kTable], reinterpret_cast<const int64_t*>(data[kIndex]));
+  });
+}
+
+// What is read or assigned is bytes, not numbers: one type per element size.
 template <class F>
 LAMINA_INLINE void by_size(Dtype dtype, F&& f) {
   switch (size_of(dtype)) {
@@ -38,225 +68,176 @@ LAMINA_INLINE void by_size(Dtype dtype, F&& f) {
   }
 }
 
+// Short rows are copied by vectors: a call of memcpy would cost more than they do.
 template <class T>
-void read_run(const Step& s, T* values, const T* table, const int64_t* index, int64_t n) {
-  if (s.index == 0) {
-    const T* from = table + s.place(*index);
-    if (s.value == 1 && s.table == 1) {
-      memcpy(values, from, static_cast<size_t>(n) * sizeof(T));
-    } else {
-      for (int64_t j = 0; j < n; j++) values[j * s.value] = from[j * s.table];
-    }
+LAMINA_INLINE void copy_row(T* to, const T* from, int64_t n) {
+  const int64_t words = n * static_cast<int64_t>(sizeof(T)) / 4;
+  if (sizeof(T) < 4 || words > 256) {
+    memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
   } else {
-    for (int64_t j = 0; j < n; j++) values[j * s.value] = table[j * s.table + s.place(index[j * s.index])];
+    float* const out = reinterpret_cast<float*>(to);
+    const float* const in = reinterpret_cast<const float*>(from);
+    for_vectors<F32>(words,
+                     [&](int64_t i, auto lanes) { put_lanes(out + i, get_lanes(in + i, lanes), lanes); });
+  }
+}
+
+template <class T>
+void read(const Line& line, void* values, void* table, const int64_t* index) {
+  T* to = static_cast<T*>(values);
+  const T* from = static_cast<const T*>(table);
+  const bool dense = line.value_stride == 1 && line.table_stride == 1;
+  if (line.width == 1) {
+    const Line l = line;
+    for (int64_t i = 0; i < l.count; i++) {
+      to[i * l.value_step] = from[i * l.table_step + l.place(index[i * l.index_step]) * l.stride];
+    }
+    return;
+  }
+  for (int64_t i = 0; i < line.count; i++) {
+    const T* row = from + i * line.table_step + line.place(index[i * line.index_step]) * line.stride;
+    T* out = to + i * line.value_step;
+    if (dense) {
+      copy_row(out, row, line.width);
+    } else {
+      for (int64_t j = 0; j < line.width; j++) out[j * line.value_stride] = row[j * line.table_stride];
+    }
   }
 }
 
 template <WriteMode mode, class T>
 LAMINA_INLINE T merged(T old, T x) {
-  const Compute<T> a = value_of(old), b = value_of(x);
-  if constexpr (mode == WriteMode::Max) return b != b || b > a ? x : old;
-  if constexpr (mode == WriteMode::Min) return b != b || b < a ? x : old;
-  if constexpr (kIsFloat<T>) {
-    return element_of<T>(mode == WriteMode::Add ? a + b : a * b);
-  } else {  // integers wrap around; for bool + is or
-    const uint64_t c = static_cast<uint64_t>(a), d = static_cast<uint64_t>(b);
-    return static_cast<T>(mode == WriteMode::Add ? c + d : c * d);
+  if constexpr (mode == WriteMode::Assign) {
+    return x;
+  } else {
+    const Compute<T> a = value_of(old), b = value_of(x);
+    if constexpr (mode == WriteMode::Max) return b != b || b > a ? x : old;
+    if constexpr (mode == WriteMode::Min) return b != b || b < a ? x : old;
+    if constexpr (kIsFloat<T>) {
+      return element_of<T>(mode == WriteMode::Add ? a + b : a * b);
+    } else {  // integers wrap around; for bool + is or
+      const uint64_t c = static_cast<uint64_t>(a), d = static_cast<uint64_t>(b);
+      return static_cast<T>(mode == WriteMode::Add ? c + d : c * d);
+    }
   }
 }
 
 template <WriteMode mode, class T>
-void write_run(const Step& s, const T* values, T* table, const int64_t* index, int64_t n) {
-  if (s.index != 0) {
-    for (int64_t j = 0; j < n; j++) {
-      T* to = table + j * s.table + s.place(index[j * s.index]);
-      *to = mode == WriteMode::Assign ? values[j * s.value] : merged<mode>(*to, values[j * s.value]);
+void write_dense(T* __restrict to, const T* __restrict from, int64_t n) {
+  if constexpr (mode == WriteMode::Add && kIsFloat<T>) {
+    for_vectors<Lanes<T>>(n, [&](int64_t j, auto lanes) {
+      put_lanes(to + j, get_lanes(to + j, lanes) + get_lanes(from + j, lanes), lanes);
+    });
+  } else {
+    for (int64_t j = 0; j < n; j++) to[j] = merged<mode>(to[j], from[j]);
+  }
+}
+
+template <WriteMode mode, class T>
+void write(const Line& line, void* values, void* table, const int64_t* index) {
+  const T* from = static_cast<const T*>(values);
+  T* to = static_cast<T*>(table);
+  const bool dense = line.value_stride == 1 && line.table_stride == 1;
+  if (line.width == 1) {
+    const Line l = line;
+    for (int64_t i = 0; i < l.count; i++) {
+      T& place = to[i * l.table_step + l.place(index[i * l.index_step]) * l.stride];
+      place = merged<mode>(place, from[i * l.value_step]);
     }
     return;
   }
-  T* __restrict to = table + s.place(*index);
-  if constexpr (mode == WriteMode::Add && kIsFloat<T>) {
-    if (s.value == 1 && s.table == 1) {
-      return for_vectors<Lanes<T>>(n, [&](int64_t j, auto lanes) {
-        put_lanes(to + j, get_lanes(to + j, lanes) + get_lanes(values + j, lanes), lanes);
-      });
+  for (int64_t i = 0; i < line.count; i++) {
+    const int64_t place = line.place(index[i * line.index_step]);
+    if (place < line.begin || place >= line.end) continue;
+    T* row = to + i * line.table_step + place * line.stride;
+    const T* in = from + i * line.value_step;
+    if (dense) {
+      write_dense<mode>(row, in, line.width);
+    } else {
+      for (int64_t j = 0; j < line.width; j++) {
+        row[j * line.table_stride] = merged<mode>(row[j * line.table_stride], in[j * line.value_stride]);
+      }
     }
   }
-  for (int64_t j = 0; j < n; j++) {
-    T& place = to[j * s.table];
-    place = mode == WriteMode::Assign ? values[j * s.value] : merged<mode>(place, values[j * s.value]);
+}
+
+template <WriteMode mode>
+Loop loop_of(Dtype dtype) {
+  Loop loop = nullptr;
+  if constexpr (mode == WriteMode::Assign) {
+    by_size(dtype, [&](auto type) { loop = write<mode, decltype(type)>; });
+  } else {
+    by_dtype(dtype, [&](auto type) { loop = write<mode, decltype(type)>; });
+  }
+  return loop;
+}
+
+Loop loop_of(WriteMode mode, Dtype dtype) {
+  switch (mode) {
+    case WriteMode::Add:
+      return loop_of<WriteMode::Add>(dtype);
+    case WriteMode::Mul:
+      return loop_of<WriteMode::Mul>(dtype);
+    case WriteMode::Max:
+      return loop_of<WriteMode::Max>(dtype);
+    case WriteMode::Min:
+      return loop_of<WriteMode::Min>(dtype);
+    default:
+      return loop_of<WriteMode::Assign>(dtype);
   }
 }
 
-// Runs of the last dim of `walk`, each with its element size, over [begin, end).
-template <class T, class F>
-void for_index_runs(const Walk& walk, int64_t begin, int64_t end, F&& body) {
-  const int64_t sizes[3] = {sizeof(T), sizeof(T), sizeof(int64_t)};
-  for_runs(walk, sizes, begin, end, [&](char* const* data, int64_t n) {
-    body(reinterpret_cast<T*>(data[kValues]), reinterpret_cast<T*>(data[kTable]),
-         reinterpret_cast<const int64_t*>(data[kIndex]), n);
-  });
+// The part [begin, end) of dim `dim` of an index operation.
+Index part_of(const Index& x, int dim, int64_t begin, int64_t end) {
+  Index part = x;
+  part.walk.shape[dim] = end - begin;
+  const int64_t size = static_cast<int64_t>(size_of(x.dtype));
+  const int64_t sizes[3] = {size, size, sizeof(int64_t)};
+  for (int k = 0; k < 3; k++) {
+    part.walk.data[k] = static_cast<char*>(x.walk.data[k]) + begin * x.walk.strides[k][dim] * sizes[k];
+  }
+  return part;
 }
 
-// The part [begin, end) of dim `dim` of the walk.
-template <class T>
-Walk part_of(const Walk& walk, int dim, int64_t begin, int64_t end) {
-  Walk part = walk;
-  part.shape[dim] = end - begin;
-  part.data[kValues] = static_cast<T*>(walk.data[kValues]) + begin * walk.strides[kValues][dim];
-  part.data[kTable] = static_cast<T*>(walk.data[kTable]) + begin * walk.strides[kTable][dim];
-  part.data[kIndex] = static_cast<int64_t*>(walk.data[kIndex]) + begin * walk.strides[kIndex][dim];
-  return part;
+}  // namespace
+
+void index_read(const Index& x) {
+  const Lines lines(x);
+  const int64_t size = static_cast<int64_t>(size_of(x.dtype));
+  by_size(x.dtype, [&](auto type) {
+    const Loop loop = read<decltype(type)>;
+    parallel_range(elements_of(lines.walk), max_of(1, kGrain / lines.line.width),
+                   [&](int64_t begin, int64_t end) { for_lines(lines, size, begin, end, loop); });
+  });
 }
 
 // Writes share the work in ways that keep every place of the table to one thread, which then sees its writes
 // in the order of the walk: parts of a dim along which the table itself moves, or else parts of the indexed
 // dim.
-template <WriteMode mode, class T>
-void write_of(const Index& x) {
-  const Walk& walk = x.walk;
-  const Step step(x);
-  const int64_t n = elements_of(walk);
-  const auto write = [&](T* values, T* table, const int64_t* index, int64_t m) {
-    write_run<mode>(step, values, table, index, m);
-  };
-  if (n <= kGrain) return for_index_runs<T>(walk, 0, n, write);
-  int best = -1;
-  for (int i = 0; i < walk.ndim; i++) {
-    if (walk.strides[kTable][i] != 0 && (best < 0 || walk.shape[i] > walk.shape[best])) best = i;
-  }
-  constexpr int64_t kLine = 64 / sizeof(T);
-  if (best >= 0 && walk.shape[best] >= 8 * kLine) {
-    const int64_t grain = max_of(4 * kLine, chunks_of(kGrain, n / walk.shape[best]) / kLine * kLine);
-    return parallel_range(walk.shape[best], grain, [&](int64_t begin, int64_t end) {
-      const Walk part = part_of<T>(walk, best, begin, end);
-      for_index_runs<T>(part, 0, elements_of(part), write);
-    });
-  }
-  const bool rows = step.index == 0 && walk.ndim > 1 && walk.shape[walk.ndim - 1] >= 8;
-  if (!rows) return for_index_runs<T>(walk, 0, n, write);
-  parallel_range(x.size, max_of(1, chunks_of(x.size, 8)), [&](int64_t begin, int64_t end) {
-    for_index_runs<T>(walk, 0, n, [&](T* values, T* table, const int64_t* index, int64_t m) {
-      const int64_t place = *index < 0 ? *index + x.size : *index;
-      if (place >= begin && place < end) write(values, table, index, m);
-    });
-  });
-}
-
-template <WriteMode mode>
-void write_numbers(const Index& x) {
-  by_dtype(x.dtype, [&](auto type) { write_of<mode, decltype(type)>(x); });
-}
-
-constexpr int64_t kParts = 1024;  // of an array that is searched
-int64_t part_size(int64_t n) { return max_of(kGrain, chunks_of(n, kParts)); }
-
-template <class T>
-bool is_set(T x) {
-  return x != T(0);
-}
-bool is_set(Half x) { return (x.bits & 0x7fff) != 0; }
-bool is_set(BFloat16 x) { return (x.bits & 0x7fff) != 0; }
-
-template <class T>
-int64_t count_of(const T* x, int64_t n) {
-  constexpr int64_t kBlock = 8192;
-  int64_t total = 0;
-  for (int64_t i = 0; i < n; i += kBlock) {
-    int32_t count = 0;
-    for (int64_t j = i; j < min_of(n, i + kBlock); j++) count += is_set(x[j]);
-    total += count;
-  }
-  return total;
-}
-
-// How many of each part of [0, n) are set.
-template <class T>
-void count_parts(const T* x, int64_t n, int64_t* counts) {
-  const int64_t part = part_size(n);
-  parallel(chunks_of(n, part),
-           [&](int64_t i) { counts[i] = count_of(x + i * part, min_of(part, n - i * part)); });
-}
-
-}  // namespace
-
-void index_bounds(const int64_t* index, int64_t n, int64_t* lo, int64_t* hi) {
-  const int64_t part = part_size(n);
-  int64_t lows[kParts], highs[kParts];
-  parallel(chunks_of(n, part), [&](int64_t i) {
-    int64_t low = index[i * part], high = low;
-    for (int64_t j = i * part; j < min_of(n, (i + 1) * part); j++) {
-      low = index[j] < low ? index[j] : low;
-      high = index[j] > high ? index[j] : high;
-    }
-    lows[i] = low;
-    highs[i] = high;
-  });
-  *lo = n > 0 ? lows[0] : 0;
-  *hi = n > 0 ? highs[0] : 0;
-  for (int64_t i = 1; i < chunks_of(n, part); i++) {
-    *lo = min_of(*lo, lows[i]);
-    *hi = max_of(*hi, highs[i]);
-  }
-}
-
-void index_read(const Index& x) {
-  const Step step(x);
-  by_size(x.dtype, [&](auto type) {
-    using T = decltype(type);
-    parallel_range(elements_of(x.walk), kGrain, [&](int64_t begin, int64_t end) {
-      for_index_runs<T>(x.walk, begin, end, [&](T* values, const T* table, const int64_t* index, int64_t n) {
-        read_run(step, values, table, index, n);
-      });
-    });
-  });
-}
-
 void index_write(const Index& x, WriteMode mode) {
-  switch (mode) {
-    case WriteMode::Add:
-      return write_numbers<WriteMode::Add>(x);
-    case WriteMode::Mul:
-      return write_numbers<WriteMode::Mul>(x);
-    case WriteMode::Max:
-      return write_numbers<WriteMode::Max>(x);
-    case WriteMode::Min:
-      return write_numbers<WriteMode::Min>(x);
-    default:
-      return by_size(x.dtype, [&](auto type) { write_of<WriteMode::Assign, decltype(type)>(x); });
+  const int64_t size = static_cast<int64_t>(size_of(x.dtype));
+  const Loop loop = loop_of(mode, x.dtype);
+  const Lines lines(x);
+  const int64_t entries = elements_of(lines.walk), n = entries * lines.line.width;
+  if (n <= kGrain) return for_lines(lines, size, 0, entries, loop);
+  int best = -1;
+  for (int i = 0; i < x.walk.ndim; i++) {
+    if (x.walk.strides[kTable][i] != 0 && (best < 0 || x.walk.shape[i] > x.walk.shape[best])) best = i;
   }
-}
-
-int64_t count_nonzero(Dtype dtype, const void* in, int64_t n) {
-  int64_t total = 0;
-  by_dtype(dtype, [&](auto type) {
-    int64_t counts[kParts];
-    count_parts(static_cast<const decltype(type)*>(in), n, counts);
-    for (int64_t i = 0; i < chunks_of(n, part_size(n)); i++) total += counts[i];
-  });
-  return total;
-}
-
-void nonzero(Dtype dtype, const void* in, int64_t n, int64_t* positions) {
-  by_dtype(dtype, [&](auto type) {
-    using T = decltype(type);
-    const T* x = static_cast<const T*>(in);
-    const int64_t part = part_size(n);
-    int64_t counts[kParts], starts[kParts];
-    count_parts(x, n, counts);
-    int64_t start = 0;
-    for (int64_t i = 0; i < chunks_of(n, part); i++) {
-      starts[i] = start;
-      start += counts[i];
-    }
-    parallel(chunks_of(n, part), [&](int64_t i) {
-      int64_t* out = positions + starts[i];
-      int64_t* const end = out + counts[i];
-      for (int64_t j = i * part; out < end; j++) {  // writes every position, keeps those that are set
-        *out = j;
-        out += is_set(x[j]);
-      }
+  const int64_t line = 64 / size;  // elements of a cache line, which two threads should not share
+  if (best >= 0 && x.walk.shape[best] >= 8 * line) {
+    const int64_t grain = max_of(4, chunks_of(kGrain * x.walk.shape[best] / n, line)) * line;
+    return parallel_range(x.walk.shape[best], grain, [&](int64_t begin, int64_t end) {
+      const Lines part(part_of(x, best, begin, end));
+      for_lines(part, size, 0, elements_of(part.walk), loop);
     });
+  }
+  if (lines.line.width < 8) return for_lines(lines, size, 0, entries, loop);
+  parallel_range(x.size, max_of(1, chunks_of(x.size, 8)), [&](int64_t begin, int64_t end) {
+    Lines part = lines;
+    part.line.begin = begin;
+    part.line.end = end;
+    for_lines(part, size, 0, entries, loop);
   });
 }
 

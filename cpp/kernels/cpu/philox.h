@@ -16,34 +16,29 @@ struct Words {
   alignas(64) uint32_t at[4][kBatch];
 };
 
-// Blocks first, first + 1, ...: at least `count` of them, at most kBatch.
-inline void philox(uint64_t seed, uint64_t first, int64_t count, Words& words) {
-  for (int64_t start = 0; start < count; start += kLane) {
-    uint32_t c0[kLane], c1[kLane], c2[kLane], c3[kLane];
-    for (int i = 0; i < kLane; i++) {
-      const uint64_t counter = first + static_cast<uint64_t>(start + i);
-      c0[i] = static_cast<uint32_t>(counter);
-      c1[i] = static_cast<uint32_t>(counter >> 32);
-      c2[i] = c3[i] = 0;
+// Blocks first, first + 1, ...: `count` of them, at most kBatch.
+__attribute__((noinline)) void philox(uint64_t seed, uint64_t first, int64_t count, Words& words) {
+  uint32_t* __restrict c0 = words.at[0];
+  uint32_t* __restrict c1 = words.at[1];
+  uint32_t* __restrict c2 = words.at[2];
+  uint32_t* __restrict c3 = words.at[3];
+  for (int64_t i = 0; i < count; i++) {
+    const uint64_t counter = first + static_cast<uint64_t>(i);
+    c0[i] = static_cast<uint32_t>(counter);
+    c1[i] = static_cast<uint32_t>(counter >> 32);
+    c2[i] = c3[i] = 0;
+  }
+  uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
+  for (int round = 0; round < 10; round++) {
+    for (int64_t i = 0; i < count; i++) {
+      const uint64_t p0 = uint64_t(0xD2511F53) * c0[i], p1 = uint64_t(0xCD9E8D57) * c2[i];
+      c0[i] = static_cast<uint32_t>(p1 >> 32) ^ c1[i] ^ k0;
+      c1[i] = static_cast<uint32_t>(p1);
+      c2[i] = static_cast<uint32_t>(p0 >> 32) ^ c3[i] ^ k1;
+      c3[i] = static_cast<uint32_t>(p0);
     }
-    uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
-    for (int round = 0; round < 10; round++) {
-      for (int i = 0; i < kLane; i++) {
-        const uint64_t p0 = uint64_t(0xD2511F53) * c0[i], p1 = uint64_t(0xCD9E8D57) * c2[i];
-        c0[i] = static_cast<uint32_t>(p1 >> 32) ^ c1[i] ^ k0;
-        c1[i] = static_cast<uint32_t>(p1);
-        c2[i] = static_cast<uint32_t>(p0 >> 32) ^ c3[i] ^ k1;
-        c3[i] = static_cast<uint32_t>(p0);
-      }
-      k0 += 0x9E3779B9;
-      k1 += 0xBB67AE85;
-    }
-    for (int i = 0; i < kLane; i++) {
-      words.at[0][start + i] = c0[i];
-      words.at[1][start + i] = c1[i];
-      words.at[2][start + i] = c2[i];
-      words.at[3][start + i] = c3[i];
-    }
+    k0 += 0x9E3779B9;
+    k1 += 0xBB67AE85;
   }
 }
 
@@ -61,14 +56,6 @@ void for_batches(int64_t n, Random r, F&& body) {
       body(begin, count, words);
     }
   });
-}
-
-// A number of [0, bound) from 64 random bits, of which it takes the upper part of a product: the bias is
-// below bound / 2^64.
-LAMINA_INLINE uint64_t below(uint64_t bound, uint32_t low, uint32_t high) {
-  if (bound >> 32 == 0) return (high * bound + (low * bound >> 32)) >> 32;
-  const uint64_t bits = static_cast<uint64_t>(high) << 32 | low;
-  return static_cast<uint64_t>(static_cast<unsigned __int128>(bits) * bound >> 64);
 }
 
 // The words in the order of the elements: word k of block b is element 4 * b + k.

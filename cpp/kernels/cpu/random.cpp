@@ -1,6 +1,8 @@
 // Random numbers of all distributions, from Philox words. Element i of a call is made from block offset + i /
 // 4, or + i / 2 where random_blocks in kernels.h counts two to a block, and so depends on nothing but seed,
 // offset and i.
+#include <cmath>
+
 #include "kernels/cpu/philox.h"
 #include "kernels/cpu/table.h"
 #include "simd/math.h"
@@ -55,22 +57,30 @@ LAMINA_INLINE void uniform_open(const Words& words, Planes<double>& u) {
 // -------------------------------------------------------------------------------
 
 template <class T>
-void write(const Planes<Compute<T>>& p, T* out, int64_t count) {
+void write(const Planes<Compute<T>>& p, void* out, int64_t begin, int64_t count) {
   using C = Compute<T>;
   constexpr int per = kPerBlock<C>;
   alignas(64) C flat[per * kBatch];
   for (int b = 0; b < kBatch; b++) {
     for (int k = 0; k < per; k++) flat[per * b + k] = p.at[k][b];
   }
-  for_vectors<Lanes<T>>(
-      count, [&](int64_t i, auto lanes) { put_lanes(out + i, get_lanes(flat + i, lanes), lanes); });
+  T* to = static_cast<T*>(out) + begin;
+  for_vectors<Lanes<T>>(count,
+                        [&](int64_t i, auto lanes) { put_lanes(to + i, get_lanes(flat + i, lanes), lanes); });
 }
 
-// law(u, planes) turns uniform numbers into those of the distribution, in place.
-template <class T, class F>
-void real_numbers(T* out, int64_t n, Random r, bool open, F&& law) {
-  using C = Compute<T>;
-  for_batches<kPerBlock<C>>(n, r, [&](int64_t begin, int64_t count, const Words& words) {
+// What a distribution is asked for: n values of `dtype`, computed in C.
+struct Request {
+  Dtype dtype;
+  void* out;
+  int64_t n;
+  Random random;
+};
+
+// law(planes, blocks) turns uniform numbers into those of the distribution, in place.
+template <class C, class F>
+void real_numbers(const Request& q, bool open, F&& law) {
+  for_batches<kPerBlock<C>>(q.n, q.random, [&](int64_t begin, int64_t count, const Words& words) {
     Planes<C> p;
     if (open) {
       uniform_open(words, p);
@@ -78,7 +88,15 @@ void real_numbers(T* out, int64_t n, Random r, bool open, F&& law) {
       uniform(words, p);
     }
     law(p, chunks_of(count, kPerBlock<C>));
-    write(p, out + begin, count);
+    if constexpr (sizeof(C) == sizeof(double)) {
+      write<double>(p, q.out, begin, count);
+    } else if (q.dtype == Dtype::Float16) {
+      write<Half>(p, q.out, begin, count);
+    } else if (q.dtype == Dtype::BFloat16) {
+      write<BFloat16>(p, q.out, begin, count);
+    } else {
+      write<float>(p, q.out, begin, count);
+    }
   });
 }
 
@@ -93,7 +111,7 @@ LAMINA_INLINE void each(Planes<C>& p, int64_t blocks, F&& f) {
 // Box and Muller, "A note on the generation of random normal deviates" (1958): the polar coordinates of two
 // normal numbers are a radius sqrt(-2 log u) and a uniform angle.
 template <class C>
-LAMINA_INLINE void normal(Planes<C>& p, int64_t blocks) {
+void normal_planes(Planes<C>& p, int64_t blocks) {
   using V = Vec<C>;
   for (int k = 0; k < kPerBlock<C>; k += 2) {
     for (int64_t b = 0; b < blocks; b += V::width) {
@@ -126,56 +144,54 @@ Compute<T> top_below(Compute<T> a, Compute<T> b) {
   }
 }
 
-template <class T>
-constexpr float kHalfGrid = 0x1p8f;
-template <>
-constexpr float kHalfGrid<Half> = 0x1p11f;
-
-template <class T>
-void uniform_between(T* out, int64_t n, Random r, Compute<T> a, Compute<T> b) {
-  using V = Lanes<T>;
-  const V low = set<V>(a), size = set<V>(b - a), top = set<V>(top_below<T>(a, b));
-  const V grid = set<V>(kHalfGrid<T>);
-  real_numbers(out, n, r, false, [&](auto& p, int64_t blocks) {
-    // A half holds fewer bits than the grid has: the rest is cut off, so that no value is favoured by
-    // rounding.
-    if (kIsHalf<T>) each(p, blocks, [&](V u) { return floor(u * grid) / grid; });
-    each(p, blocks, [&](V u) { return min(fma(u, size, low), top); });
+template <class C>
+void uniform_between(const Request& q, C a, C b) {
+  using V = Vec<C>;
+  // A half holds fewer bits than the grid of the uniform numbers: the rest is cut off, so that rounding
+  // favours no value.
+  const bool half = is_half(q.dtype);
+  const V grid = set<V>(q.dtype == Dtype::Float16 ? 2048 : 256);
+  C top = 0;
+  by_float(q.dtype, [&](auto type) {
+    using T = decltype(type);
+    if constexpr (sizeof(Compute<T>) == sizeof(C)) top = top_below<T>(a, b);
+  });
+  const V low = set<V>(a), size = set<V>(b - a), limit = set<V>(top);
+  real_numbers<C>(q, false, [&](Planes<C>& p, int64_t blocks) {
+    if (half) each(p, blocks, [&](V u) { return floor(u * grid) / grid; });
+    each(p, blocks, [&](V u) { return min(fma(u, size, low), limit); });
   });
 }
 
-template <class T>
-void real_distribution(Distribution d, T* out, int64_t n, Random r, double a, double b) {
-  using C = Compute<T>;
-  using V = Lanes<T>;
+template <class C>
+void real_distribution(Distribution d, const Request& q, double a, double b) {
+  using V = Vec<C>;
   const V va = set<V>(static_cast<C>(a)), vb = set<V>(static_cast<C>(b));
   switch (d) {
     case Distribution::Normal:
-      return real_numbers(out, n, r, true, [&](auto& p, int64_t blocks) {
-        normal(p, blocks);
-        each(p, blocks, [&](V z) { return fma(z, vb, va); });
-      });
     case Distribution::LogNormal:
-      return real_numbers(out, n, r, true, [&](auto& p, int64_t blocks) {
-        normal(p, blocks);
-        each(p, blocks, [&](V z) { return exp(fma(z, vb, va)); });
+      return real_numbers<C>(q, true, [&](Planes<C>& p, int64_t blocks) {
+        normal_planes(p, blocks);
+        each(p, blocks, [&](V z) { return fma(z, vb, va); });
+        if (d == Distribution::LogNormal) each(p, blocks, [](V z) { return exp(z); });
       });
     case Distribution::Exponential: {  // -log(u) / rate, never 0
       const V scale = set<V>(static_cast<C>(-1 / a)),
-              one = set<V>(sizeof(C) == 4 ? C(1 - 0x1p-24) : C(1 - 0x1p-53));
-      return real_numbers(out, n, r, true, [&](auto& p, int64_t blocks) {
+              one = set<V>(static_cast<C>(sizeof(C) == 4 ? 1 - 0x1p-24 : 1 - 0x1p-53));
+      return real_numbers<C>(q, true, [&](Planes<C>& p, int64_t blocks) {
         each(p, blocks, [&](V u) { return log(min(u, one)) * scale; });
       });
     }
     case Distribution::Cauchy: {
       const V pi = set<V>(static_cast<C>(3.141592653589793)), half = set<V>(C(0.5));
-      const V step = set<V>(sizeof(C) == 4 ? C(0x1p-25) : C(0x1p-54));  // off the grid, hence off the pole
-      return real_numbers(out, n, r, false, [&](auto& p, int64_t blocks) {
+      const V step =
+          set<V>(static_cast<C>(sizeof(C) == 4 ? 0x1p-25 : 0x1p-54));  // off the grid, hence off the pole
+      return real_numbers<C>(q, false, [&](Planes<C>& p, int64_t blocks) {
         each(p, blocks, [&](V u) { return fma(tan((u - half + step) * pi), vb, va); });
       });
     }
     default:
-      return uniform_between(out, n, r, static_cast<C>(a), static_cast<C>(b));
+      return uniform_between(q, static_cast<C>(a), static_cast<C>(b));
   }
 }
 
@@ -191,67 +207,128 @@ LAMINA_INLINE T from_int(int64_t x) {
   }
 }
 
-// number(low, high) makes each element from 64 random bits.
+// values(words, blocks, out) makes the elements of a batch, two of each block.
 template <class F>
-void whole_numbers(Dtype dtype, void* out, int64_t n, Random r, F&& number) {
-  for_batches<2>(n, r, [&](int64_t begin, int64_t count, const Words& words) {
-    int64_t values[2 * kBatch];
-    for (int64_t b = 0; b < chunks_of(count, 2); b++) {
-      values[2 * b] = number(words.at[0][b], words.at[1][b]);
-      values[2 * b + 1] = number(words.at[2][b], words.at[3][b]);
-    }
-    by_dtype(dtype, [&](auto type) {
+void whole_numbers(const Request& q, F&& values) {
+  for_batches<2>(q.n, q.random, [&](int64_t begin, int64_t count, const Words& words) {
+    int64_t batch[2 * kBatch];
+    values(words, chunks_of(count, 2), batch);
+    by_dtype(q.dtype, [&](auto type) {
       using T = decltype(type);
-      T* p = static_cast<T*>(out) + begin;
-      for (int64_t i = 0; i < count; i++) p[i] = from_int<T>(values[i]);
+      T* to = static_cast<T*>(q.out) + begin;
+      for (int64_t i = 0; i < count; i++) to[i] = from_int<T>(batch[i]);
     });
   });
 }
 
-// A word is below chance_limit with the given chance.
-uint64_t chance_limit(double p) {
-  return p >= 1 ? uint64_t(1) << 32 : p > 0 ? static_cast<uint64_t>(p * 0x1p32 + 0.5) : 0;
+// low + a number of [0, bound): the upper part of the product of bound and 64 random bits. The bias is below
+// bound / 2^64.
+LAMINA_INLINE uint64_t scaled(uint64_t bound, uint32_t low, uint32_t high) {
+  const uint64_t bits = static_cast<uint64_t>(high) << 32 | low;
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(bits) * bound >> 64);
 }
-
-void bernoulli(Dtype dtype, void* out, int64_t n, Random r, double p) {
-  const uint64_t limit = chance_limit(p);
-  for_batches<4>(n, r, [&](int64_t begin, int64_t count, const Words& words) {
-    uint32_t flat[4 * kBatch];
-    in_order(words, flat);
-    by_dtype(dtype, [&](auto type) {
-      using T = decltype(type);
-      T* q = static_cast<T*>(out) + begin;
-      const T zero = from_int<T>(0), one = from_int<T>(1);
-      for (int64_t i = 0; i < count; i++) q[i] = flat[i] < limit ? one : zero;
-    });
+LAMINA_INLINE uint64_t scaled(uint32_t bound, uint32_t low, uint32_t high) {
+  return (static_cast<uint64_t>(high) * bound + (static_cast<uint64_t>(low) * bound >> 32)) >> 32;
+}
+template <class Bound>
+void integers(const Request& q, uint64_t low, Bound bound) {
+  whole_numbers(q, [&](const Words& words, int64_t blocks, int64_t* out) {
+    for (int64_t b = 0; b < blocks; b++) {
+      out[2 * b] = static_cast<int64_t>(low + scaled(bound, words.at[0][b], words.at[1][b]));
+      out[2 * b + 1] = static_cast<int64_t>(low + scaled(bound, words.at[2][b], words.at[3][b]));
+    }
   });
 }
 
 // The trial of the first success: the smallest k >= 1 with (1 - p)^k < u.
-void geometric(Dtype dtype, void* out, int64_t n, Random r, double p) {
+void geometric(const Request& q, double p) {
   const double scale = p < 1 ? 1 / ::log1p(-p) : 0;
-  whole_numbers(dtype, out, n, r, [&](uint32_t low, uint32_t high) {
-    const double u = ((low >> 5) * 0x1p26 + (high >> 6)) * 0x1p-53 + 0x1p-54;
-    const int64_t k = static_cast<int64_t>(__builtin_ceil(::log(u) * scale));
-    return k < 1 ? int64_t(1) : k;
+  whole_numbers(q, [&](const Words& words, int64_t blocks, int64_t* out) {
+    for (int64_t i = 0; i < 2 * blocks; i++) {
+      const int k = static_cast<int>(i % 2) * 2;
+      const double u =
+          ((words.at[k][i / 2] >> 5) * 0x1p26 + (words.at[k + 1][i / 2] >> 6)) * 0x1p-53 + 0x1p-54;
+      const int64_t trial = static_cast<int64_t>(__builtin_ceil(::log(u) * scale));
+      out[i] = trial < 1 ? 1 : trial;
+    }
+  });
+}
+
+// Happens with probability p: a word is at most `last`, or always, or never.
+struct Chance {
+  bool never, always;
+  uint32_t last;
+
+  explicit Chance(double p) : never(!(p * 0x1p32 >= 0.5)), always(p >= 1), last(0) {
+    if (!never && !always) last = static_cast<uint32_t>(p * 0x1p32 + 0.5 - 1);
+  }
+  // The words of a batch in the order of the elements; those of [0, count) that happen become ones, the
+  // others zeros.
+  void operator()(const Words& words, uint32_t* happens) const {
+    in_order(words, happens);
+    for (int i = 0; i < 4 * kBatch; i++) happens[i] = happens[i] <= last;
+    for (int i = 0; (never || always) && i < 4 * kBatch; i++) happens[i] = always;
+  }
+};
+
+template <class T>
+void write_ones(const uint32_t* happens, uint64_t one, void* out, int64_t begin, int64_t count) {
+  T* to = static_cast<T*>(out) + begin;
+  const T bits = static_cast<T>(one);
+  for (int64_t i = 0; i < count; i++) to[i] = happens[i] ? bits : T(0);
+}
+
+void bernoulli(const Request& q, double p) {
+  const Chance chance(p);
+  uint64_t one = 1;  // the bits of 1 in the dtype
+  by_float(q.dtype, [&](auto type) {
+    const auto value = from_int<decltype(type)>(1);
+    if (is_floating(q.dtype)) memcpy(&one, &value, sizeof value);
+  });
+  for_batches<4>(q.n, q.random, [&](int64_t begin, int64_t count, const Words& words) {
+    uint32_t happens[4 * kBatch];
+    chance(words, happens);
+    switch (size_of(q.dtype)) {
+      case 1:
+        return write_ones<uint8_t>(happens, one, q.out, begin, count);
+      case 2:
+        return write_ones<uint16_t>(happens, one, q.out, begin, count);
+      case 4:
+        return write_ones<uint32_t>(happens, one, q.out, begin, count);
+      default:
+        return write_ones<uint64_t>(happens, one, q.out, begin, count);
+    }
+  });
+}
+
+template <class T>
+void drop(const uint32_t* dropped, double scale, const void* x, void* y, int64_t begin, int64_t count) {
+  using C = Compute<T>;
+  using V = Lanes<T>;
+  alignas(64) C factor[4 * kBatch];
+  const C kept = static_cast<C>(scale);
+  for (int i = 0; i < 4 * kBatch; i++) factor[i] = dropped[i] ? C(0) : kept;
+  const T* in = static_cast<const T*>(x) + begin;
+  T* out = static_cast<T*>(y) + begin;
+  for_vectors<V>(count, [&](int64_t i, auto lanes) {
+    const V f = get_lanes(factor + i, lanes);
+    put_lanes(out + i, select(f == zero<V>(), zero<V>(), get_lanes(in + i, lanes) * f), lanes);
   });
 }
 
 }  // namespace
 
 void random(Distribution d, Dtype dtype, void* out, int64_t n, Random r, Scalar a, Scalar b) {
+  const Request q = {dtype, out, n, r};
   if (d == Distribution::Integer) {
-    const int64_t low = a.to_int();
-    const uint64_t bound = static_cast<uint64_t>(b.to_int()) - static_cast<uint64_t>(low);
-    return whole_numbers(dtype, out, n, r, [&](uint32_t x, uint32_t y) {
-      return static_cast<int64_t>(static_cast<uint64_t>(low) + below(bound, x, y));
-    });
+    const uint64_t low = static_cast<uint64_t>(a.to_int());
+    const uint64_t bound = static_cast<uint64_t>(b.to_int()) - low;
+    return bound >> 32 == 0 ? integers(q, low, static_cast<uint32_t>(bound)) : integers(q, low, bound);
   }
-  if (d == Distribution::Bernoulli) return bernoulli(dtype, out, n, r, a.to_double());
-  if (d == Distribution::Geometric) return geometric(dtype, out, n, r, a.to_double());
-  by_float(dtype, [&](auto type) {
-    real_distribution(d, static_cast<decltype(type)*>(out), n, r, a.to_double(), b.to_double());
-  });
+  if (d == Distribution::Bernoulli) return bernoulli(q, a.to_double());
+  if (d == Distribution::Geometric) return geometric(q, a.to_double());
+  if (dtype == Dtype::Float64) return real_distribution<double>(d, q, a.to_double(), b.to_double());
+  real_distribution<float>(d, q, a.to_double(), b.to_double());
 }
 
 // Fisher and Yates, one step after another; each batch of places is fetched before it is needed.
@@ -266,7 +343,7 @@ void permutation(int64_t* out, int64_t n, Random r) {
     for (int64_t i = 0; i < count; i++) {
       const int k = static_cast<int>(i % 2) * 2;
       places[i] = static_cast<int64_t>(
-          below(static_cast<uint64_t>(left - i), words.at[k][i / 2], words.at[k + 1][i / 2]));
+          scaled(static_cast<uint64_t>(left - i), words.at[k][i / 2], words.at[k + 1][i / 2]));
       __builtin_prefetch(out + places[i], 1);
     }
     for (int64_t i = 0; i < count; i++) {
@@ -279,25 +356,14 @@ void permutation(int64_t* out, int64_t n, Random r) {
 }
 
 void dropout(Dtype dtype, const void* x, void* y, bool* mask, int64_t n, double p, Random r) {
-  const uint64_t limit = chance_limit(p);
-  by_float(dtype, [&](auto type) {
-    using T = decltype(type);
-    using C = Compute<T>;
-    using V = Lanes<T>;
-    const C scale = p < 1 ? static_cast<C>(1 / (1 - p)) : C(0);
-    for_batches<4>(n, r, [&](int64_t begin, int64_t count, const Words& words) {
-      uint32_t flat[4 * kBatch];
-      alignas(64) C factor[4 * kBatch];
-      in_order(words, flat);
-      for (int64_t i = 0; i < count; i++) mask[begin + i] = flat[i] >= limit;
-      for (int64_t i = 0; i < count; i++) factor[i] = flat[i] >= limit ? scale : C(0);
-      const T* in = static_cast<const T*>(x) + begin;
-      T* out = static_cast<T*>(y) + begin;
-      for_vectors<V>(count, [&](int64_t i, auto lanes) {
-        const V f = get_lanes(factor + i, lanes);
-        put_lanes(out + i, select(f == zero<V>(), zero<V>(), get_lanes(in + i, lanes) * f), lanes);
-      });
-    });
+  const Chance chance(p);
+  const double scale = p < 1 ? 1 / (1 - p) : 0;
+  for_batches<4>(n, r, [&](int64_t begin, int64_t count, const Words& words) {
+    alignas(64) uint32_t dropped[4 * kBatch];
+    chance(words, dropped);
+    bool* kept = mask + begin;
+    for (int64_t i = 0; i < count; i++) kept[i] = dropped[i] == 0;
+    by_float(dtype, [&](auto type) { drop<decltype(type)>(dropped, scale, x, y, begin, count); });
   });
 }
 

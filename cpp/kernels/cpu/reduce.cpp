@@ -140,6 +140,29 @@ void reduce_unit(const Reduce& r, const Plan& p, const char* data, int64_t unit,
   }
 }
 
+// Outputs of one short run each, in lines along the last kept dim.
+void reduce_short_runs(const Reduce& r, const Plan& p) {
+  const int last = r.kept_ndim - 1;
+  const int64_t in_size = static_cast<int64_t>(p.loops->in_size),
+                out_size = static_cast<int64_t>(p.loops->out_size);
+  const int64_t line = last >= 0 ? r.kept_shape[last] : 1;
+  const int64_t in_step = last >= 0 ? r.kept_in_strides[last] : 0,
+                out_step = last >= 0 ? r.kept_out_strides[last] : 0;
+  const int64_t stride = r.reduced_ndim > 0 ? r.reduced_strides[0] : 1;
+  parallel_range(p.outputs, max_of(1, kGrain / p.length), [&](int64_t begin, int64_t end) {
+    Steps<2> steps = {last < 0 ? 0 : last, r.kept_shape, {r.kept_in_strides, r.kept_out_strides}, {}, {}};
+    steps.start(begin / line);
+    for (int64_t first = begin % line; begin < end; first = 0, steps.next()) {
+      const int64_t count = min_of(line - first, end - begin);
+      p.loops->short_runs(static_cast<const char*>(r.in) + (steps.offset[0] + first * in_step) * in_size,
+                          in_step, count, stride, p.length, r.scale,
+                          static_cast<char*>(r.out) + (steps.offset[1] + first * out_step) * out_size,
+                          out_step);
+      begin += count;
+    }
+  });
+}
+
 void reduce_runs(const Reduce& r, const Plan& p, uint64_t* totals) {
   const ReduceLoops& loops = *p.loops;
   const char* in = static_cast<const char*>(r.in);
@@ -271,6 +294,8 @@ void reduce(const Reduce& r, void* scratch) {
   const Plan p = plan_of(r);
   if (p.by_rows) {
     reduce_rows(r, p, static_cast<char*>(scratch));
+  } else if (p.segments == 1 && p.length <= kReduceRun) {
+    reduce_short_runs(r, p);
   } else {
     reduce_runs(r, p, static_cast<uint64_t*>(scratch));
   }

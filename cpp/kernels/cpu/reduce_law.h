@@ -17,6 +17,9 @@ struct ReduceLoops {
               uint64_t* total);               // total := total joined with n elements
   void (*join)(uint64_t* totals, int64_t n);  // totals[0] := all of them
   void (*write)(void* out, uint64_t total, double scale);
+  // Reduces `count` short runs, `step` apart, each to a value of out.
+  void (*short_runs)(const void* p, int64_t step, int64_t count, int64_t stride, int64_t n, double scale,
+                     void* out, int64_t out_step);
   // acc := (first ? identity : acc) joined with the rows; element j of a row lies at j * stride
   void (*rows)(const char* const* rows, int count, int64_t stride, int64_t width, void* acc, bool first);
   void (*join_rows)(void* acc, const void* other, int64_t width);
@@ -32,15 +35,6 @@ constexpr int64_t kReduceRun =
     4096;  // elements whose partial result is held in the type they are computed in
 
 namespace {
-
-template <bool condition, class A, class B>
-struct Either {
-  using Type = A;
-};
-template <class A, class B>
-struct Either<false, A, B> {
-  using Type = B;
-};
 
 template <ReduceOp op, class T>
 struct Law {
@@ -76,11 +70,7 @@ struct Law {
 
   static Lane of(T x) {
     if constexpr (kTruth) {
-      if constexpr (kIsHalf<T>) {
-        return (x.bits & 0x7fff) != 0;
-      } else {
-        return x != T(0);
-      }
+      return is_set(x);
     } else {
       const Lane v = static_cast<Lane>(value_of(x));
       if constexpr (op == ReduceOp::SumSquares) return v * v;
@@ -129,6 +119,7 @@ struct Law {
   static Lane dense_vectors(const T* p, int64_t n) {
     constexpr int w = V::width;
     const V none = set<V>(identity<Lane>());
+    if (n <= w) return across(first_lanes(of(get_n(p, n)), none, n));
     V a = none, b = none, c = none, d = none;
     int64_t i = 0;
     for (; i + 4 * w <= n; i += 4 * w) {
@@ -142,14 +133,28 @@ struct Law {
     return across(join(join(a, b), join(c, d)));
   }
 
-  // At most kReduceRun elements, so that small integers may add up in 32 bits.
-  static Lane dense(const T* p, int64_t n) {
+  // Small integers add up in lanes that are wide enough for kReduceRun / 64 of them.
+  static int64_t sum_of_small(const T* p, int64_t n) {
+    using Wide =
+        typename Either<sizeof(T) == 2, int32_t, typename Either<T(2) == T(1), uint8_t, int16_t>::Type>::Type;
+    constexpr int64_t kLanes = 64;
+    Wide lanes[kLanes] = {};
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      for (int64_t j = 0; j < kLanes; j++) lanes[j] = static_cast<Wide>(lanes[j] + p[i + j]);
+    }
+    int64_t sum = 0;
+    for (int64_t j = 0; j < kLanes; j++) sum += lanes[j];
+    for (; i < n; i++) sum += p[i];
+    return sum;
+  }
+
+  // At most kReduceRun elements.
+  __attribute__((noinline)) static Lane dense(const T* p, int64_t n) {
     if constexpr (kVector) {
       return dense_vectors(p, n);
     } else if constexpr (op == ReduceOp::Sum && sizeof(T) <= 2) {
-      int32_t sum = 0;
-      for (int64_t i = 0; i < n; i++) sum += p[i];
-      return sum;
+      return sum_of_small(p, n);
     } else {
       Lane acc = identity<Lane>();
       for (int64_t i = 0; i < n; i++) acc = join(acc, of(p[i]));
@@ -157,15 +162,21 @@ struct Law {
     }
   }
 
-  static Lane strided(const T* p, int64_t stride, int64_t n) {
-    Lane acc[4];
-    for (Lane& a : acc) a = identity<Lane>();
+  __attribute__((noinline)) static Lane strided(const T* p, int64_t stride, int64_t n) {
+    Lane a = identity<Lane>();
     int64_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-      for (int k = 0; k < 4; k++) acc[k] = join(acc[k], of(p[(i + k) * stride]));
+    if constexpr (kFloat) {  // floats are slow to add, so four accumulators take turns
+      Lane b = a, c = a, d = a;
+      for (; i + 4 <= n; i += 4) {
+        a = join(a, of(p[i * stride]));
+        b = join(b, of(p[(i + 1) * stride]));
+        c = join(c, of(p[(i + 2) * stride]));
+        d = join(d, of(p[(i + 3) * stride]));
+      }
+      a = join(join(a, b), join(c, d));
     }
-    for (; i < n; i++) acc[0] = join(acc[0], of(p[i * stride]));
-    return join(join(acc[0], acc[1]), join(acc[2], acc[3]));
+    for (; i < n; i++) a = join(a, of(p[i * stride]));
+    return a;
   }
 
   static Total load_total(uint64_t bits) {
@@ -204,6 +215,16 @@ struct Law {
   }
   static void write(void* out, uint64_t total, double scale) {
     *static_cast<Out*>(out) = out_of(load_total(total), scale);
+  }
+
+  static void short_runs(const void* data, int64_t step, int64_t count, int64_t stride, int64_t n,
+                         double scale, void* out, int64_t out_step) {
+    const T* p = static_cast<const T*>(data);
+    Out* o = static_cast<Out*>(out);
+    for (int64_t i = 0; i < count; i++) {
+      const Lane v = stride == 1 && n > 8 ? dense(p + i * step, n) : strided(p + i * step, stride, n);
+      o[i * out_step] = out_of(static_cast<Total>(v), scale);
+    }
   }
 
   static V eight(const T* const* r, int64_t j, int64_t n) {
@@ -263,14 +284,17 @@ struct Law {
       return static_cast<uint64_t>(identity<Total>());
     }
   }
-  static constexpr ReduceLoops loops = {sizeof(T),   sizeof(Lane), sizeof(Out), identity_bits(), run,
-                                        join_totals, write,        rows,        join_rows,       write_row};
+  static constexpr ReduceLoops loops = {sizeof(T), sizeof(Lane), sizeof(Out), identity_bits(),
+                                        run,       join_totals,  write,       short_runs,
+                                        rows,      join_rows,    write_row};
 };
 
 template <ReduceOp op>
 const ReduceLoops& loops_of(Dtype dtype) {
   const ReduceLoops* found = nullptr;
-  if constexpr (op == ReduceOp::SumSquares || op == ReduceOp::SumAbs) {
+  if constexpr (op == ReduceOp::Any || op == ReduceOp::All) {
+    by_pattern(dtype, [&](auto x) { found = &Law<op, decltype(x)>::loops; });
+  } else if constexpr (op == ReduceOp::SumSquares || op == ReduceOp::SumAbs) {
     by_float(dtype, [&](auto x) { found = &Law<op, decltype(x)>::loops; });
   } else {
     by_dtype(dtype, [&](auto x) { found = &Law<op, decltype(x)>::loops; });

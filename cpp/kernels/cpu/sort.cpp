@@ -1,4 +1,4 @@
-// sort and topk along n of (outer, n, inner). Equal values keep their order, NaN is the largest.
+// sort and topk along n of (outer, n, inner), n < 2^32. Equal values keep their order, NaN is the largest.
 #include "kernels/cpu/radix.h"
 #include "kernels/cpu/table.h"
 
@@ -8,139 +8,235 @@ namespace {
 constexpr int64_t kSlots = 16;  // rows that are worked on at the same time, each with memory of its own
 
 // Long rows are sorted one after another by all threads.
-int64_t slots_of(const Rows& r) {
-  const int64_t rows = r.outer * r.inner;
-  return r.n >= kLong ? 1 : min_of(kSlots, rows);
-}
-
-bool is_packed(const Rows& r) { return size_of(r.dtype) <= 4 && r.n < int64_t(1) << 32; }
-int64_t item_size(const Rows& r) { return is_packed(r) ? sizeof(PackedItem) : sizeof(WideItem); }
-
-// body(row offset, slot) for all rows; a slot takes its rows one after another.
-template <class F>
-void for_slots(const Rows& r, F&& body) {
-  const int64_t rows = r.outer * r.inner, slots = slots_of(r);
-  const auto work = [&](int64_t slot) {
-    for (int64_t row = rows * slot / slots; row < rows * (slot + 1) / slots; row++) {
-      body(row / r.inner * r.n * r.inner + row % r.inner, row, slot);
-    }
-  };
-  if (rows * r.n < kGrain / 8) {
-    for (int64_t slot = 0; slot < slots; slot++) work(slot);
-  } else {
-    parallel(slots, work);
-  }
-}
+int64_t slots_of(const Rows& r) { return r.n >= kLong ? 1 : min_of(kSlots, r.outer * r.inner); }
 
 // One row, its elements `step` apart, and where its first `count` sorted values go.
-template <class T>
 struct Row {
-  const T* in;
+  const void* in;
   int64_t n, step, count;
-  T* values;
+  void* values;
   int64_t* indices;
+  bool descending;
 };
 
-template <class T>
-LAMINA_INLINE uint64_t key_in(bool descending, T x) {
-  const Key<T> key = key_of(x);
-  return static_cast<Key<T>>(descending ? ~key : key);
+// What a slot works in: two arrays of items, and histograms that only long rows use.
+struct Room {
+  uint64_t* items;
+  uint64_t* spare;
+  Histogram* parts;
+};
+
+// ---- sorting
+// ---------------------------------------------------------------------------------------------------------
+
+// Which positions of a row are sorted: all of them, or those that lie in the items.
+template <bool all>
+LAMINA_INLINE int64_t position_at(const uint64_t* items, int64_t i) {
+  return all ? i : position_of(items[i]);
 }
 
-template <class T, class Item>
-void write_row(const Row<T>& row, const Item* items) {
-  for (int64_t i = 0; i < row.count; i++) {
-    const int64_t at = items[i].position();
-    if (row.values != nullptr) row.values[i * row.step] = row.in[at * row.step];
-    if (row.indices != nullptr) row.indices[i * row.step] = at;
+struct Range {
+  uint64_t low, high;
+};
+
+template <class T, bool all>
+Range key_range(const Row& row, const uint64_t* items, int64_t n) {
+  const T* in = static_cast<const T*>(row.in);
+  Key<T> low = static_cast<Key<T>>(~Key<T>(0)), high = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const Key<T> key = key_of(in[position_at<all>(items, i) * row.step], row.descending);
+    low = key < low ? key : low;
+    high = key > high ? key : high;
+  }
+  return {low, high};
+}
+
+// Bits of keys for the items to be sorted by.
+struct Window {
+  uint64_t low;  // is taken off every key
+  int shift;     // lowest bits that are left out
+};
+
+template <class T, bool all>
+void make_items(const Row& row, const Window& w, int64_t begin, int64_t end, uint64_t* items) {
+  const T* in = static_cast<const T*>(row.in);
+  for (int64_t i = begin; i < end; i++) {
+    const int64_t at = position_at<all>(items, i);
+    items[i] = item_of((key_of(in[at * row.step], row.descending) - w.low) >> w.shift, at);
   }
 }
 
-template <class T, class Item>
-void sort_row(bool descending, const Row<T>& row, Item* items, Histogram* parts) {
-  parallel_range(row.n, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) items[i] = Item::of(key_in(descending, row.in[i * row.step]), i);
-  });
-  write_row(row, sort_items(items, items + row.n, row.n, sizeof(T), parts));
+// Keys wider than 32 bits have been sorted by the highest 32 bits in which they differ. Where these agree,
+// the rest decides.
+template <class T>
+void sort_runs(const Row& row, const Window& w, uint64_t* items, uint64_t* spare, int64_t n,
+               Histogram* parts) {
+  const T* in = static_cast<const T*>(row.in);
+  for (int64_t begin = 0; begin < n;) {
+    int64_t end = begin + 1;
+    while (end < n && items[end] >> 32 == items[begin] >> 32) end++;
+    for (int64_t i = begin; end - begin > 1 && i < end; i++) {
+      const int64_t at = position_of(items[i]);
+      const uint64_t key = key_of(in[at * row.step], row.descending) - w.low;
+      items[i] = item_of(key & ((uint64_t(1) << w.shift) - 1), at);
+    }
+    if (end - begin > 1) {
+      const uint64_t* sorted = sort_items(items + begin, spare + begin, end - begin, w.shift, parts);
+      if (sorted != items + begin)
+        memcpy(items + begin, sorted, static_cast<size_t>(end - begin) * sizeof *items);
+    }
+    begin = end;
+  }
 }
 
-// Room for the candidates of topk: sorting them costs little per element that came in since the last time.
-int64_t candidates(int64_t k) { return 2 * k + 1024; }
+template <class T, bool all>
+uint64_t* sort_positions(const Row& row, const Room& room, int64_t n) {
+  const Range range = key_range<T, all>(row, room.items, n);
+  const uint64_t width = range.high - range.low;
+  const int bits = width == 0 ? 0 : 64 - __builtin_clzll(width);
+  const Window w = {range.low, bits > 32 ? bits - 32 : 0};
+  parallel_range(n, kGrain,
+                 [&](int64_t begin, int64_t end) { make_items<T, all>(row, w, begin, end, room.items); });
+  uint64_t* items = sort_items(room.items, room.spare, n, bits - w.shift, room.parts);
+  if constexpr (sizeof(T) == 8) {
+    if (w.shift > 0)
+      sort_runs<T>(row, w, items, items == room.items ? room.spare : room.items, n, room.parts);
+  }
+  return items;
+}
+
+template <class T>
+void write_row(const Row& row, const uint64_t* items) {
+  const T* in = static_cast<const T*>(row.in);
+  T* out = static_cast<T*>(row.values);
+  for (int64_t i = 0; out != nullptr && i < row.count; i++)
+    out[i * row.step] = in[position_of(items[i]) * row.step];
+  for (int64_t i = 0; row.indices != nullptr && i < row.count; i++)
+    row.indices[i * row.step] = position_of(items[i]);
+}
+
+template <class T>
+void sort_row(const Row& row, const Room& room) {
+  write_row<T>(row, sort_positions<T, true>(row, room, row.n));
+}
+
+// ---- topk
+// -------------------------------------------------------------------------------------------------------
+
+// Positions that may be among the first k gather until there are as many; then the best k of them stay.
+int64_t candidates(int64_t k) { return 2 * k + 38; }
 bool sorts_all(int64_t k, const Rows& r) { return candidates(k) >= r.n; }
 
-// Keeps what is among the first k so far: elements beyond the k-th best are passed over by whole blocks, the
-// others gather until there is no room, then the best k of them stay.
-template <class T, class Item>
-void select_row(bool descending, const Row<T>& row, Item* items, Histogram* parts) {
-  constexpr int64_t kBlock = 256;
-  const int64_t k = row.count, room = candidates(k);
-  Item* spare = items + room;
-  Key<T> keys[kBlock];
-  Key<T> limit = ~Key<T>(0);  // the k-th best key
-  bool full = false;          // k items are known: an equal key comes too late
+// The keys of n elements; returns the smallest.
+template <class T>
+Key<T> make_keys(const Row& row, int64_t begin, int64_t n, Key<T>* keys) {
+  const T* in = static_cast<const T*>(row.in) + begin * row.step;
+  Key<T> best = static_cast<Key<T>>(~Key<T>(0));
+  for (int64_t i = 0; i < n; i++) {
+    keys[i] = key_of(in[i * row.step], row.descending);
+    best = keys[i] < best ? keys[i] : best;
+  }
+  return best;
+}
+
+constexpr int64_t kBlock = 64;  // elements that are passed over together where none of them is good enough
+constexpr int64_t kFew = 16;    // values that are kept in order one by one
+
+template <class T>
+void select_few(const Row& row, const Room& room) {
+  const int64_t k = row.count;
+  Key<T> keys[kBlock], best[kFew];
+  int64_t places[kFew], held = 0;
+  for (int64_t begin = 0; begin < row.n; begin += kBlock) {
+    const int64_t n = min_of(kBlock, row.n - begin);
+    const Key<T> first = make_keys<T>(row, begin, n, keys);
+    if (held == k && first >= best[k - 1]) continue;
+    for (int64_t i = 0; i < n; i++) {
+      if (held == k && keys[i] >= best[k - 1]) continue;
+      int64_t j = held == k ? k - 1 : held++;
+      for (; j > 0 && keys[i] < best[j - 1]; j--) {
+        best[j] = best[j - 1];
+        places[j] = places[j - 1];
+      }
+      best[j] = keys[i];
+      places[j] = begin + i;
+    }
+  }
+  for (int64_t i = 0; i < k; i++) room.items[i] = item_of(0, places[i]);
+  write_row<T>(row, room.items);
+}
+
+// Elements that come after the k-th best so far are passed over, by whole blocks.
+template <class T>
+void select_row(const Row& row, const Room& room) {
+  const int64_t k = row.count, most = candidates(k);
+  Key<T> keys[kBlock], limit = 0;  // the k-th best key
+  bool full = false;               // k values are known: an equal one comes too late
   int64_t held = 0;
   const auto keep_best = [&] {
-    Item* sorted = sort_items(items, spare, held, sizeof(T), parts);
-    if (sorted != items)
-      memcpy(static_cast<void*>(items), sorted, static_cast<size_t>(min_of(k, held)) * sizeof(Item));
-    held = min_of(k, held);
+    const uint64_t* sorted = sort_positions<T, false>(row, room, held);
+    if (sorted != room.items) memcpy(room.items, sorted, static_cast<size_t>(k) * sizeof *sorted);
+    held = k;
   };
   for (int64_t begin = 0; begin < row.n; begin += kBlock) {
     const int64_t n = min_of(kBlock, row.n - begin);
-    Key<T> best = ~Key<T>(0);
-    for (int64_t i = 0; i < n; i++) {
-      keys[i] = static_cast<Key<T>>(key_in(descending, row.in[(begin + i) * row.step]));
-      best = keys[i] < best ? keys[i] : best;
-    }
+    const Key<T> best = make_keys<T>(row, begin, n, keys);
     if (full && best >= limit) continue;
     for (int64_t i = 0; i < n; i++) {
       if (full && keys[i] >= limit) continue;
-      items[held++] = Item::of(keys[i], begin + i);
-      if (held < room) continue;
+      room.items[held++] = item_of(0, begin + i);
+      if (held < most) continue;
       keep_best();
-      limit = static_cast<Key<T>>(items[k - 1].key());
+      limit =
+          key_of(static_cast<const T*>(row.in)[position_of(room.items[k - 1]) * row.step], row.descending);
       full = true;
     }
   }
   keep_best();
-  write_row(row, items);
+  write_row<T>(row, room.items);
 }
 
-template <class Item, class F>
-void for_items(const Rows& r, int64_t items_per_slot, void* scratch, F&& body) {
-  Histogram* parts = static_cast<Histogram*>(scratch);
-  Item* items = reinterpret_cast<Item*>(parts + kParts);
-  for_slots(r, [&](int64_t offset, int64_t row, int64_t slot) {
-    body(offset, row, items + slot * items_per_slot, parts);
+// ---- rows
+// -------------------------------------------------------------------------------------------------------
+
+struct Job {
+  Rows rows;
+  bool descending;
+  int64_t count;  // of values wanted of each row
+  int64_t items;  // that a slot has room for, twice
+  size_t size;    // of an element
+  const void* in;
+  void* values;
+  int64_t* indices;
+  void* scratch;
+};
+
+void for_slots(const Job& job, void (*work)(const Row&, const Room&)) {
+  const Rows& r = job.rows;
+  const int64_t rows = r.outer * r.inner, slots = slots_of(r);
+  Histogram* parts = static_cast<Histogram*>(job.scratch);
+  uint64_t* items = reinterpret_cast<uint64_t*>(parts + (r.n >= kLong ? kSortParts : 0));
+  parallel_range(slots, rows * r.n < kGrain / 4 ? slots : 1, [&](int64_t from, int64_t to) {
+    for (int64_t slot = from; slot < to; slot++) {
+      uint64_t* own = items + slot * 2 * job.items;
+      const Room room = {own, own + job.items, parts};
+      for (int64_t row = rows * slot / slots; row < rows * (slot + 1) / slots; row++) {
+        const int64_t outer = row / r.inner, inner = row % r.inner;
+        const int64_t in = outer * r.n * r.inner + inner, out = outer * job.count * r.inner + inner;
+        const auto at = [&](const void* p, int64_t i) {
+          return static_cast<char*>(erased(p)) + i * static_cast<int64_t>(job.size);
+        };
+        work({at(job.in, in), r.n, r.inner, job.count, job.values == nullptr ? nullptr : at(job.values, out),
+              job.indices == nullptr ? nullptr : job.indices + out, job.descending},
+             room);
+      }
+    }
   });
 }
 
-template <class T>
-void first_of(bool descending, int64_t k, bool all, const Rows& r, const T* in, T* values, int64_t* indices,
-              void* scratch) {
-  const auto body = [&](int64_t offset, int64_t row, auto* items, Histogram* parts) {
-    const int64_t out = row / r.inner * k * r.inner + row % r.inner;
-    const Row<T> one = {in + offset,
-                        r.n,
-                        r.inner,
-                        k,
-                        values == nullptr ? nullptr : values + out,
-                        indices == nullptr ? nullptr : indices + out};
-    if (all) {
-      sort_row(descending, one, items, parts);
-    } else {
-      select_row(descending, one, items, parts);
-    }
-  };
-  const int64_t per_slot = 2 * (all ? r.n : candidates(k));
-  if constexpr (sizeof(T) <= 4) {
-    if (is_packed(r)) return for_items<PackedItem>(r, per_slot, scratch, body);
-  }
-  for_items<WideItem>(r, per_slot, scratch, body);
-}
-
 size_t scratch_of(const Rows& r, int64_t items) {
-  return kParts * sizeof(Histogram) + static_cast<size_t>(slots_of(r) * 2 * items * item_size(r));
+  return (r.n >= kLong ? kSortParts * sizeof(Histogram) : 0) +
+         static_cast<size_t>(slots_of(r) * 2 * items) * sizeof(uint64_t);
 }
 
 }  // namespace
@@ -148,10 +244,8 @@ size_t scratch_of(const Rows& r, int64_t items) {
 size_t sort_scratch(const Rows& r) { return scratch_of(r, r.n); }
 
 void sort(bool descending, const Rows& r, const void* in, void* values, int64_t* indices, void* scratch) {
-  by_dtype(r.dtype, [&](auto type) {
-    using T = decltype(type);
-    first_of(descending, r.n, true, r, static_cast<const T*>(in), static_cast<T*>(values), indices, scratch);
-  });
+  const Job job = {r, descending, r.n, r.n, size_of(r.dtype), in, values, indices, scratch};
+  by_dtype(r.dtype, [&](auto type) { for_slots(job, sort_row<decltype(type)>); });
 }
 
 size_t topk_scratch(int64_t k, const Rows& r) { return scratch_of(r, sorts_all(k, r) ? r.n : candidates(k)); }
@@ -159,10 +253,11 @@ size_t topk_scratch(int64_t k, const Rows& r) { return scratch_of(r, sorts_all(k
 void topk(bool largest, int64_t k, const Rows& r, const void* in, void* values, int64_t* indices,
           void* scratch) {
   if (k == 0) return;
+  const bool all = sorts_all(k, r);
+  const Job job = {r, largest, k, all ? r.n : candidates(k), size_of(r.dtype), in, values, indices, scratch};
   by_dtype(r.dtype, [&](auto type) {
     using T = decltype(type);
-    first_of(largest, k, sorts_all(k, r), r, static_cast<const T*>(in), static_cast<T*>(values), indices,
-             scratch);
+    for_slots(job, all ? sort_row<T> : k <= kFew ? select_few<T> : select_row<T>);
   });
 }
 
