@@ -53,6 +53,15 @@ void bind_images(py::module_& m) {
       arg("input"), arg("weight"), arg("bias") = none(), arg("stride") = Shape{1}, arg("padding") = Shape{0},
       arg("dilation") = Shape{1}, arg("groups") = 1, Free());
   m.def(
+      "conv_transpose2d",
+      [](const Tensor& x, const Tensor& w, const MaybeTensor& b, const Dims& stride, const Dims& padding,
+         const Dims& output_padding, int64_t groups, const Dims& dilation) {
+        return ops::conv_transpose2d(x, w, b, window("conv_transpose2d", stride, padding, dilation),
+                                     two(output_padding, "conv_transpose2d", "output_padding"), groups);
+      },
+      arg("input"), arg("weight"), arg("bias") = none(), arg("stride") = Shape{1}, arg("padding") = Shape{0},
+      arg("output_padding") = Shape{0}, arg("groups") = 1, arg("dilation") = Shape{1}, Free());
+  m.def(
       "max_pool2d",
       [](const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding, const Dims& dilation,
          bool ceil_mode) {

@@ -136,4 +136,53 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window
   return forward({x.shape(), w.shape(), window, groups}, x, w, bias);
 }
 
+// What conv2d with this weight does to the gradient of its output: the same op, used forwards.
+Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
+                        const Dims& output_padding, int64_t groups) {
+  if (x.ndim() == 3)
+    return squeeze(conv_transpose2d(unsqueeze(x, 0), w, bias, window, output_padding, groups), {0});
+  if (x.ndim() != 4 || w.ndim() != 4)
+    fail<ShapeError>(
+        "conv_transpose2d: Expected 3D (unbatched) or 4D (batched) input and a 4D weight, but got input ",
+        x.shape(), " and weight ", w.shape());
+  if (!is_floating(x.dtype()) || x.dtype() != w.dtype() || (bias.defined() && bias.dtype() != x.dtype()))
+    fail<TypeError>("conv_transpose2d: expected one floating dtype, got input ", name_of(x.dtype()),
+                    " and weight ", name_of(w.dtype()));
+  if (is_half(x.dtype())) {
+    const Tensor b = bias.defined() ? to(bias, Dtype::Float32) : bias;
+    return to(
+        conv_transpose2d(to(x, Dtype::Float32), to(w, Dtype::Float32), b, window, output_padding, groups),
+        x.dtype());
+  }
+  if (groups <= 0 || x.size(1) != w.size(0) || w.size(0) % groups)
+    fail<ShapeError>("conv_transpose2d: Given groups=", groups, ", weight of size ", w.shape(),
+                     ", expected input ", x.shape(), " to have ", w.size(0),
+                     " channels, divisible by groups");
+  Shape y{x.size(0), 0, 0, 0};
+  if (__builtin_mul_overflow(w.size(1), groups, &y[1]))
+    fail<ShapeError>("conv_transpose2d: too many channels");
+  if (bias.defined() && (bias.ndim() != 1 || bias.size(0) != y[1]))
+    fail<ShapeError>("conv_transpose2d: expected bias to be 1-dimensional with ", y[1], " elements, but got ",
+                     bias.shape());
+  for (int i = 0; i < 2; ++i) {
+    const int64_t stride = window.stride[i], dilation = window.dilation[i], extra = output_padding[i];
+    if (stride <= 0 || dilation <= 0 || window.padding[i] < 0)
+      fail<ShapeError>("conv_transpose2d: stride and dilation must be positive, padding not negative");
+    if (extra < 0 || (extra >= stride && extra >= dilation))
+      fail<ShapeError>(
+          "conv_transpose2d: output padding must be smaller than either stride or dilation, but got "
+          "output_padding ",
+          output_padding);
+    const __int128 size = static_cast<__int128>(x.size(2 + i) - 1) * stride -
+                          2 * static_cast<__int128>(window.padding[i]) +
+                          static_cast<__int128>(dilation) * (w.size(2 + i) - 1) + extra + 1;
+    if (size <= 0 || size > INT32_MAX)
+      fail<ShapeError>("conv_transpose2d: input ", x.shape(), " and weight ", w.shape(),
+                       " give an impossible output size");
+    y[2 + i] = static_cast<int64_t>(size);
+  }
+  const Tensor out = grad_input({y, w.shape(), window, groups}, x, w);
+  return bias.defined() ? add(out, reshape(bias, {1, y[1], 1, 1})) : out;
+}
+
 }  // namespace lamina::ops

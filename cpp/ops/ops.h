@@ -250,6 +250,8 @@ struct Window {
 };
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Window& window,
               int64_t groups);
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Window& window,
+                        const Dims& output_padding, int64_t groups);  // weight (in, out / groups, kh, kw)
 Pair max_pool2d(const Tensor& x, const Dims& kernel, const Window& window,
                 bool ceil_mode);  // values, int64 indices in the plane
 Tensor avg_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool ceil_mode,
