@@ -176,12 +176,12 @@ LAMINA_INLINE F32 narrow(F64 low, F64 high) {
 
 // ---- moving lanes ------------------------------------------------------------------------------------
 
-LAMINA_INLINE __m256 two_rows(const float* const* rows, int64_t at) {
-  return _mm256_set_m128(_mm_loadu_ps(rows[4] + at), _mm_loadu_ps(rows[0] + at));
+LAMINA_INLINE __m256 two_rows(const float* p, int64_t step) {
+  return _mm256_set_m128(_mm_loadu_ps(p + 4 * step), _mm_loadu_ps(p));
 }
-LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
-  const __m256 r0 = two_rows(rows, at), r1 = two_rows(rows + 1, at);
-  const __m256 r2 = two_rows(rows + 2, at), r3 = two_rows(rows + 3, at);
+LAMINA_INLINE void load_columns(const float* p, int64_t step, F32* columns) {
+  const __m256 r0 = two_rows(p, step), r1 = two_rows(p + step, step);
+  const __m256 r2 = two_rows(p + 2 * step, step), r3 = two_rows(p + 3 * step, step);
   const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1));
   const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
   const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3));
@@ -191,11 +191,11 @@ LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* colum
   columns[2] = {_mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23))};
   columns[3] = {_mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23))};
 }
-LAMINA_INLINE __m256d two_rows(const double* const* rows, int64_t at) {
-  return _mm256_set_m128d(_mm_loadu_pd(rows[2] + at), _mm_loadu_pd(rows[0] + at));
+LAMINA_INLINE __m256d two_rows(const double* p, int64_t step) {
+  return _mm256_set_m128d(_mm_loadu_pd(p + 2 * step), _mm_loadu_pd(p));
 }
-LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* columns) {
-  const __m256d r0 = two_rows(rows, at), r1 = two_rows(rows + 1, at);
+LAMINA_INLINE void load_columns(const double* p, int64_t step, F64* columns) {
+  const __m256d r0 = two_rows(p, step), r1 = two_rows(p + step, step);
   columns[0] = {_mm256_unpacklo_pd(r0, r1)};
   columns[1] = {_mm256_unpackhi_pd(r0, r1)};
 }

@@ -149,15 +149,15 @@ LAMINA_INLINE F32 narrow(F64 low, F64 high) {
 
 // ---- moving lanes ------------------------------------------------------------------------------------
 
-LAMINA_INLINE __m512 four_rows(const float* const* rows, int64_t at) {
-  __m512 r = _mm512_castps128_ps512(_mm_loadu_ps(rows[0] + at));
-  r = _mm512_insertf32x4(r, _mm_loadu_ps(rows[4] + at), 1);
-  r = _mm512_insertf32x4(r, _mm_loadu_ps(rows[8] + at), 2);
-  return _mm512_insertf32x4(r, _mm_loadu_ps(rows[12] + at), 3);
+LAMINA_INLINE __m512 four_rows(const float* p, int64_t step) {
+  __m512 r = _mm512_castps128_ps512(_mm_loadu_ps(p));
+  r = _mm512_insertf32x4(r, _mm_loadu_ps(p + 4 * step), 1);
+  r = _mm512_insertf32x4(r, _mm_loadu_ps(p + 8 * step), 2);
+  return _mm512_insertf32x4(r, _mm_loadu_ps(p + 12 * step), 3);
 }
-LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
-  const __m512 r0 = four_rows(rows, at), r1 = four_rows(rows + 1, at);
-  const __m512 r2 = four_rows(rows + 2, at), r3 = four_rows(rows + 3, at);
+LAMINA_INLINE void load_columns(const float* p, int64_t step, F32* columns) {
+  const __m512 r0 = four_rows(p, step), r1 = four_rows(p + step, step);
+  const __m512 r2 = four_rows(p + 2 * step, step), r3 = four_rows(p + 3 * step, step);
   const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
   const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
   const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
@@ -167,14 +167,14 @@ LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* colum
   columns[2] = {_mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23))};
   columns[3] = {_mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23))};
 }
-LAMINA_INLINE __m512d four_rows(const double* const* rows, int64_t at) {
-  __m512d r = _mm512_castpd128_pd512(_mm_loadu_pd(rows[0] + at));
-  r = _mm512_insertf64x2(r, _mm_loadu_pd(rows[2] + at), 1);
-  r = _mm512_insertf64x2(r, _mm_loadu_pd(rows[4] + at), 2);
-  return _mm512_insertf64x2(r, _mm_loadu_pd(rows[6] + at), 3);
+LAMINA_INLINE __m512d four_rows(const double* p, int64_t step) {
+  __m512d r = _mm512_castpd128_pd512(_mm_loadu_pd(p));
+  r = _mm512_insertf64x2(r, _mm_loadu_pd(p + 2 * step), 1);
+  r = _mm512_insertf64x2(r, _mm_loadu_pd(p + 4 * step), 2);
+  return _mm512_insertf64x2(r, _mm_loadu_pd(p + 6 * step), 3);
 }
-LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* columns) {
-  const __m512d r0 = four_rows(rows, at), r1 = four_rows(rows + 1, at);
+LAMINA_INLINE void load_columns(const double* p, int64_t step, F64* columns) {
+  const __m512d r0 = four_rows(p, step), r1 = four_rows(p + step, step);
   columns[0] = {_mm512_unpacklo_pd(r0, r1)};
   columns[1] = {_mm512_unpackhi_pd(r0, r1)};
 }

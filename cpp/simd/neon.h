@@ -122,9 +122,9 @@ LAMINA_INLINE F32 narrow(F64 low, F64 high) { return {vcvt_high_f32_f64(vcvt_f32
 
 // ---- moving lanes ------------------------------------------------------------------------------------
 
-LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
-  const float32x4_t r0 = vld1q_f32(rows[0] + at), r1 = vld1q_f32(rows[1] + at);
-  const float32x4_t r2 = vld1q_f32(rows[2] + at), r3 = vld1q_f32(rows[3] + at);
+LAMINA_INLINE void load_columns(const float* p, int64_t step, F32* columns) {
+  const float32x4_t r0 = vld1q_f32(p), r1 = vld1q_f32(p + step);
+  const float32x4_t r2 = vld1q_f32(p + 2 * step), r3 = vld1q_f32(p + 3 * step);
   const float64x2_t even01 = vreinterpretq_f64_f32(vtrn1q_f32(r0, r1));
   const float64x2_t odd01 = vreinterpretq_f64_f32(vtrn2q_f32(r0, r1));
   const float64x2_t even23 = vreinterpretq_f64_f32(vtrn1q_f32(r2, r3));
@@ -134,8 +134,8 @@ LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* colum
   columns[2] = {vreinterpretq_f32_f64(vtrn2q_f64(even01, even23))};
   columns[3] = {vreinterpretq_f32_f64(vtrn2q_f64(odd01, odd23))};
 }
-LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* columns) {
-  const float64x2_t r0 = vld1q_f64(rows[0] + at), r1 = vld1q_f64(rows[1] + at);
+LAMINA_INLINE void load_columns(const double* p, int64_t step, F64* columns) {
+  const float64x2_t r0 = vld1q_f64(p), r1 = vld1q_f64(p + step);
   columns[0] = {vtrn1q_f64(r0, r1)};
   columns[1] = {vtrn2q_f64(r0, r1)};
 }

@@ -161,11 +161,11 @@ LAMINA_INLINE F32 narrow(F64 low, F64) { return {static_cast<float>(low.v)}; }
 
 // ---- moving lanes ------------------------------------------------------------------------------------
 
-LAMINA_INLINE void load_columns(const float* const* rows, int64_t at, F32* columns) {
-  columns[0] = {rows[0][at]};
+LAMINA_INLINE void load_columns(const float* p, int64_t, F32* columns) {
+  columns[0] = {*p};
 }
-LAMINA_INLINE void load_columns(const double* const* rows, int64_t at, F64* columns) {
-  columns[0] = {rows[0][at]};
+LAMINA_INLINE void load_columns(const double* p, int64_t, F64* columns) {
+  columns[0] = {*p};
 }
 
 // Lanes 0, 2, 4 ... of a and then of b.

@@ -35,8 +35,8 @@
 //   (F32 to F64), narrow (two F64 to F32).
 // - Integers: * (I32 only), & | ^ >, shl<k> shr<k> (logical) sar<k> (arithmetic), from_bits, to_float(I32),
 //   to_double(I64) (|x| < 2^51).
-// - kRegisters (vector registers), load_columns(rows, at, columns): kBlockColumns<V> float vectors, the q-th
-//   of them element at + q of each of V::width rows; even_lanes(a, b): lanes 0, 2, ... of a and then of b.
+// - kRegisters (vector registers), load_columns(p, step, columns): kBlockColumns<V> float vectors, the q-th of
+//   them p[q], p[q + step], p[q + 2 * step], ...; even_lanes(a, b): lanes 0, 2, ... of a and then of b.
 // - Halves, p a Half* or BFloat16*: load_half<F32>(p), load_half_n<F32>(p, n), store_half(p, F32),
 //   store_half_n(p, F32, n).
 #include LAMINA_HEADER(LAMINA_ISA)

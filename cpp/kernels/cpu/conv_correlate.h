@@ -202,7 +202,8 @@ template <class T>
 static void correlate_patch(Tile<T> tile, const Patch<T>& patch, int64_t pitch, int rows) {
   constexpr int width = Vec<T>::width, tile_columns = TileSize<T>::columns;
   alignas(64) T buffer[TileSize<T>::rows * tile_columns];
-  const TileFunction<T> functions[2] = {tile_function<T, true>(rows, 1), tile_function<T, true>(rows, 2)};
+  const TileFunction<T> functions[2] = {tile_function<T, Reading::Listed>(rows, 1),
+                                        tile_function<T, Reading::Listed>(rows, 2)};
   const int64_t places = (patch.rows - 1) * pitch + patch.columns;
   const bool dense = patch.columns == pitch && patch.to_column == 1 && patch.to_row == pitch;
   tile.c_row = dense ? patch.to_channel : tile_columns;

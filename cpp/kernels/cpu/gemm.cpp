@@ -11,12 +11,8 @@ namespace {
 
 // Multiply-adds that are worth another thread.
 constexpr int64_t kThreadGrain = 1 << 16;
-// Multiply-adds from which a product of a batch is shared by all threads, rather than left to one.
-constexpr int64_t kLargeProduct = 1 << 22;
 
-int most_threads() {
-  return static_cast<int>(min_of(__atomic_load_n(&thread_count, __ATOMIC_RELAXED), kMaxThreads));
-}
+int64_t most_threads() { return min_of(__atomic_load_n(&thread_count, __ATOMIC_RELAXED), kMaxThreads); }
 
 // What gemm and gemm_scratch both conclude from shape and strides.
 template <class S>
@@ -24,15 +20,15 @@ struct Plan {
   Product<S> product;
   int64_t batch;
   bool thin;
-  int threads;  // that share one product
-  int64_t
-      groups;  // of products that one thread computes, several side by side; 0: one product after the other
+  int64_t threads;
+  int64_t jobs;    // cells of all products; or products, if these are thin
+  int64_t group;   // jobs that a thread takes at a time
+  int64_t groups;  // of jobs
   Blocking blocking;
-  int64_t size;  // elements of scratch for one product
+  int64_t size;  // elements of scratch for a thread
 
   size_t bytes() const {
-    return static_cast<size_t>(groups ? min_of(most_threads(), groups) : 1) * static_cast<size_t>(size) *
-           sizeof(Compute<S>);
+    return static_cast<size_t>(min_of(most_threads(), groups) * size) * sizeof(Compute<S>);
   }
 };
 
@@ -45,49 +41,46 @@ Plan<S> plan_of(const Gemm& given) {
     g.m *= g.batch;
     g.batch = 1;
   }
-  Plan<S> plan;
+  Plan<S> plan = {};
   plan.product = product_of<S>(g);
   plan.batch = g.batch;
   plan.thin = is_thin(plan.product);
-  plan.blocking = blocking_of(plan.product);
-  const int64_t size = plan.thin ? thin_scratch(plan.product) : plan.blocking.a_size + plan.blocking.b_size;
-  plan.size = chunks_of(size, 16) * 16;
   const int64_t work = g.m * g.n * max_of(g.k, 1);
-  plan.threads = static_cast<int>(max_of(1, min_of(most_threads(), work / kThreadGrain)));
-  plan.groups = 0;
-  if (g.batch > 1 && (work < kLargeProduct || g.batch >= 4 * most_threads())) {
-    plan.groups = max_of(1, min_of(g.batch, min_of(8 * most_threads(), work * g.batch / kThreadGrain)));
-  }
-  return plan;
-}
-
-template <class S>
-void multiply_one(const Plan<S>& plan, int64_t batch, Compute<S>* scratch, int threads) {
-  const Product<S> product = plan.product.at(batch);
+  plan.threads = max_of(1, min_of(most_threads(), work * g.batch / kThreadGrain));
   if (plan.thin) {
-    multiply_thin(product, scratch, threads > 1);
-  } else if (threads == 1) {
-    multiply_blocks(product, plan.blocking, scratch, Team{0, 1});
+    plan.jobs = g.batch;
+    plan.size = chunks_of(thin_scratch(plan.product), 16) * 16;
   } else {
-#pragma omp parallel num_threads(threads)
-    multiply_blocks(product, plan.blocking, scratch, Team{omp_get_thread_num(), omp_get_num_threads()});
+    plan.blocking = blocking_of(plan.product, g.batch < 4 * plan.threads ? plan.threads : 1);
+    plan.jobs = g.batch * plan.blocking.cells();
+    plan.size = chunks_of(plan.blocking.b_size + plan.blocking.a_size, 16) * 16;
   }
+  plan.group =
+      plan.threads == 1 ? plan.jobs : max_of(1, kThreadGrain / 2 / max_of(1, work * g.batch / plan.jobs));
+  plan.groups = chunks_of(plan.jobs, plan.group);
+  return plan;
 }
 
 template <class S>
 void multiply(const Gemm& g, void* memory) {
   const Plan<S> plan = plan_of<S>(g);
   Compute<S>* scratch = static_cast<Compute<S>*>(memory);
-  if (plan.groups == 0) {
-    for (int64_t i = 0; i < plan.batch; i++) multiply_one(plan, i, scratch, plan.threads);
+  if (plan.thin && plan.batch < plan.threads) {
+    for (int64_t i = 0; i < plan.batch; i++) multiply_thin(plan.product.at(i), scratch, true);
     return;
   }
-  parallel(plan.groups, [&](int64_t group) {
-    Compute<S>* own = scratch + (plan.groups > 1 ? omp_get_thread_num() : 0) * plan.size;
-    for (int64_t i = plan.batch * group / plan.groups; i < plan.batch * (group + 1) / plan.groups; i++) {
-      multiply_one(plan, i, own, 1);
+  const auto group = [&](int64_t index, Compute<S>* own) {
+    for (int64_t job = index * plan.group; job < min_of(plan.jobs, (index + 1) * plan.group); job++) {
+      if (plan.thin) {
+        multiply_thin(plan.product.at(job), own, false);
+      } else {
+        const int64_t cells = plan.blocking.cells();
+        multiply_cell(plan.product.at(job / cells), plan.blocking, job % cells, own);
+      }
     }
-  });
+  };
+  if (plan.groups == 1) return group(0, scratch);
+  parallel(plan.groups, [&](int64_t index) { group(index, scratch + omp_get_thread_num() * plan.size); });
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
-// The blocked product, for everything that is not thin: k is cut into blocks by its length alone, a and b are
-// packed where that pays, and the tiles of c are shared between the threads of a team. Each value of c is one
-// chain of additions along k whatever the tile and the thread, so results do not depend on the number of
-// threads.
+// The blocked product, for everything that is not thin. c is cut into cells, each one thread's from beginning
+// to end: no thread waits for another. In a cell a block of b stays in the second-level cache while the tiles
+// of a pass by, each against all panels of b. k is cut by its length alone, and each value of c is one chain
+// of additions along k whatever the cell and the tile, so results do not depend on the number of threads.
 #pragma once
 
 #include "kernels/cpu/gemm_pack.h"
@@ -9,64 +9,62 @@
 
 namespace lamina::LAMINA_ISA {
 
-// Bytes along k of a block (a panel of b then stays in the first-level cache), and the most rows of a,
-// columns of b and bytes of either that are packed at a time.
-constexpr int64_t kBlockDepth = 1024;
-constexpr int64_t kPackSide = 4096;
-constexpr int64_t kPackBytes = 8 << 20;
-constexpr int64_t kResidentBytes = 640 << 10;  // of a, in the second-level cache while panels of b pass by
-
-// The threads that work on one product, inside a parallel region or alone.
-struct Team {
-  int self, size;
-
-  void wait() const {
-    if (size > 1) {
-#pragma omp barrier
-    }
-  }
-  int64_t begin(int64_t n) const { return n * self / size; }
-  int64_t end(int64_t n) const { return n * (self + 1) / size; }
-};
+// Bytes of a row of a block along k, and of a block of b.
+constexpr int64_t kDepthBytes = 1024;
+constexpr int64_t kBlockBytes = 1 << 20;
 
 struct Blocking {
-  bool pack_a, pack_b;
-  int64_t k, rows, columns;  // of a block
-  int64_t a_size, b_size;    // elements of scratch
+  bool pack_a,
+      pack_b;  // pack_b: before the tiles; else the first tile copies the panels it reads, or none does
+  bool copy_b;
+  int64_t k;               // of a block
+  int64_t tiles, panels;   // in c
+  int64_t down, across;    // cells
+  int64_t a_size, b_size;  // elements of scratch for a thread
+
+  int64_t cells() const { return down * across; }
 };
 
-template <class S>
-static Blocking blocking_of(const Product<S>& p) {
-  using T = Compute<S>;
-  constexpr int64_t size = sizeof(T), tile_rows = TileSize<T>::rows, tile_columns = TileSize<T>::columns;
-  Blocking b;
-  // A half holds no partial sum, so its k is not cut.
-  b.k =
-      kIsHalf<S> ? max_of(1, p.k) : chunks_of(max_of(1, p.k), chunks_of(max_of(1, p.k), kBlockDepth / size));
-  const int64_t side = max_of(tile_columns, min_of(kPackSide, kPackBytes / (b.k * size)));
-  b.rows = min_of(p.m, side);
-  b.columns = min_of(p.n, side / tile_columns * tile_columns);
-  const int64_t panels = chunks_of(b.columns, tile_columns);
-  // In place, b costs nothing to prepare, but its rows must be dense and lie close enough for the caches.
-  b.pack_b = kIsHalf<S> || p.b_column != 1 || p.m > 8 * tile_rows || p.b_k * size > 2048;
-  b.pack_a = kIsHalf<S> || panels > 4 || (panels > 2 && p.a_k != 1 && p.a_row != 1);
-  const bool ragged = p.n % Vec<T>::width != 0;
-  b.a_size = b.pack_a ? chunks_of(b.rows * b.k * size, 64) * 64 / size : 0;
-  b.b_size = (b.pack_b ? panels : ragged ? 1 : 0) * tile_columns * b.k;
-  return b;
+// Tiles of c are cut into `down` parts and panels into `across`: the least work for the busiest thread, where
+// packing a tile counts as a third of multiplying it with a panel, and packing a panel as one tile; then, for
+// about the same, as many cells as there may be, so that a thread that is held up is helped by the others.
+static void cut_cells(Blocking& b, int64_t most_panels, int64_t threads) {
+  const int64_t least_across = chunks_of(b.panels, most_panels);
+  double least = 0;
+  b.down = 0;
+  for (int64_t down = 1; down <= min_of(b.tiles, 2 * threads); down++) {
+    const int64_t across = max_of(least_across, min_of(b.panels, chunks_of(threads, down)));
+    const int64_t tiles = chunks_of(b.tiles, down), panels = chunks_of(b.panels, across);
+    const double cell = double(tiles * panels) + tiles / 3.0 + double(panels);
+    const double work = cell * double(chunks_of(down * across, threads));
+    if (b.down == 0 || work < least * (down * across > b.cells() ? 1.01 : 0.99)) {
+      least = b.down == 0 || work < least ? work : least;
+      b.down = down;
+      b.across = across;
+    }
+  }
 }
 
-// One round: a block of c, against a block of k.
 template <class S>
-struct Round {
-  Product<S> product;          // the block itself
-  bool first, last;            // of the blocks along k
-  Cut tiles;                   // along m
-  int64_t panels;              // along n
-  const Compute<S>* a_packed;  // or null
-  const Compute<S>* b_packed;  // or null
-  const Compute<S>* b_tail;    // the last panel, where b is not packed but ragged; or null
-};
+static Blocking blocking_of(const Product<S>& p, int64_t threads) {
+  using T = Compute<S>;
+  constexpr int64_t size = sizeof(T), tile_rows = TileSize<T>::rows, tile_columns = TileSize<T>::columns;
+  Blocking b = {};
+  // A half holds no partial sum, so its k is not cut.
+  const int64_t k = max_of(1, p.k);
+  b.k = kIsHalf<S> ? k : chunks_of(k, chunks_of(k, kDepthBytes / size));
+  b.tiles = chunks_of(p.m, tile_rows);
+  b.panels = chunks_of(p.n, tile_columns);
+  cut_cells(b, max_of(1, kBlockBytes / (b.k * tile_columns * size)), threads);
+  const int64_t panels = chunks_of(b.panels, b.across), tiles = chunks_of(b.tiles, b.down);
+  b.pack_b = kIsHalf<S> || p.b_column != 1;
+  b.copy_b = !b.pack_b && tiles > 2;
+  b.pack_a = kIsHalf<S> || panels > 4 || (panels > 2 && p.a_k != 1 && p.a_row != 1);
+  const bool ragged = p.n % Vec<T>::width != 0;
+  b.a_size = b.pack_a ? chunks_of(tile_rows * b.k, 16) * 16 : 0;
+  b.b_size = b.pack_b || b.copy_b || ragged ? panels * tile_columns * b.k : 0;
+  return b;
+}
 
 // A tile of a c that is stored otherwise than the tile writes it, or takes an activation that is not done in
 // registers.
@@ -91,145 +89,99 @@ static void multiply_apart(const Product<S>& p, const Tile<Compute<S>>& tile,
   write_part(buffer, pitch, rows, columns, c, p.c_row, p.c_column);
 }
 
-// Tiles [tile_begin, tile_end) of one panel.
+// A cell of c, or what is left of it along k.
 template <class S>
-static void multiply_panel(const Round<S>& round, int64_t tile_begin, int64_t tile_end, int64_t panel) {
+struct Cell {
+  Product<S> product;
+  bool first, last;  // of the blocks along k
+  Cut tiles;
+  Compute<S>*a_packed, *b_packed;
+};
+
+// One tile of rows against all panels.
+template <class S>
+static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t tile) {
   using T = Compute<S>;
   constexpr int width = Vec<T>::width, tile_columns = TileSize<T>::columns;
-  const Product<S>& p = round.product;
-  const bool apart = kIsHalf<S> || p.c_column != 1 || (round.last && p.epilogue > Epilogue::Relu);
-  const int64_t column = panel * tile_columns;
-  const int columns = static_cast<int>(min_of(tile_columns, p.n - column)), vectors = columns > width ? 2 : 1;
-  const int height = static_cast<int>(round.tiles.height);
-  const TileFunction<T> functions[2] = {tile_function<T, false>(height, vectors),
-                                        tile_function<T, false>(height + 1, vectors)};
-  const bool tail = round.b_tail && panel == round.panels - 1;
-  const S* column_bias = round.last && p.column_bias ? p.column_bias + column : nullptr;
+  const Product<S>& p = cell.product;
+  const bool apart = kIsHalf<S> || p.c_column != 1 || (cell.last && p.epilogue > Epilogue::Relu);
+  const int64_t row = cell.tiles.start(tile);
+  const int rows = cell.tiles.rows(tile);
+  const S* row_bias = cell.last && p.row_bias ? p.row_bias + row : nullptr;
   Tile<T> t = {};
   t.k = p.k;
-  t.b_k = round.b_packed || tail ? tile_columns : p.b_k;
   t.c_row = p.c_row;
-  t.last = columns - (vectors - 1) * width;
   t.alpha = p.alpha;
-  t.beta = round.first ? p.beta : T(1);
-  t.relu = round.last && p.epilogue == Epilogue::Relu;
-  if (round.b_packed) {
-    t.b = round.b_packed + column * p.k;
-  } else if (tail) {
-    t.b = round.b_tail;
+  t.beta = cell.first ? p.beta : T(1);
+  t.relu = cell.last && p.epilogue == Epilogue::Relu;
+  if (blocking.pack_a) {
+    pack_a(p.a + row * p.a_row, p.a_row, p.a_k, rows, p.k, cell.a_packed);
+    t.a = cell.a_packed;
+    t.a_row = 1;
+    t.a_k = rows;
   } else if constexpr (!kIsHalf<S>) {
-    t.b = p.b + column;
+    t.a = p.a + row * p.a_row;
+    t.a_row = p.a_row;
+    t.a_k = p.a_k;
   }
-  for (int64_t tile = tile_begin; tile < tile_end; tile++) {
-    const int64_t row = round.tiles.start(tile);
-    const int rows = round.tiles.rows(tile);
-    const S* row_bias = round.last && p.row_bias ? p.row_bias + row : nullptr;
-    S* c = p.c + row * p.c_row + column * p.c_column;
-    t.a_row = round.a_packed ? 1 : p.a_row;
-    t.a_k = round.a_packed ? rows : p.a_k;
-    if (round.a_packed) {
-      t.a = round.a_packed + row * p.k;
-    } else if constexpr (!kIsHalf<S>) {
-      t.a = p.a + row * p.a_row;
+  const TileFunction<T> whole = tile_function<T, Reading::Steps>(rows, 2);
+  const TileFunction<T> first =
+      tile == 0 && blocking.copy_b ? tile_function<T, Reading::Copied>(rows, 2) : whole;
+  for (int64_t column = 0; column < p.n; column += tile_columns) {
+    const int columns = static_cast<int>(min_of(tile_columns, p.n - column)),
+              vectors = columns > width ? 2 : 1;
+    const bool full = columns == tile_columns, ragged = columns % width != 0;
+    const bool packs = blocking.pack_b || ragged, copies = blocking.copy_b && full && tile == 0;
+    t.b_copy = cell.b_packed + column * p.k;
+    if (packs && tile == 0) pack_b(p.b + column * p.b_column, p.b_k, p.b_column, columns, p.k, t.b_copy);
+    t.b = t.b_copy;
+    t.b_k = tile_columns;
+    if constexpr (!kIsHalf<S>) {
+      if (!packs && (copies || !blocking.copy_b || !full)) {
+        t.b = p.b + column;
+        t.b_k = p.b_k;
+      }
     }
+    t.last = columns - (vectors - 1) * width;
+    const TileFunction<T> function = vectors == 1 ? tile_function<T, Reading::Steps>(rows, 1)
+                                     : copies     ? first
+                                                  : whole;
+    const S* column_bias = cell.last && p.column_bias ? p.column_bias + column : nullptr;
+    S* c = p.c + row * p.c_row + column * p.c_column;
     if (apart) {
-      multiply_apart(p, t, functions[rows - height], c, column_bias, row_bias, round.last, rows, columns);
+      multiply_apart(p, t, function, c, column_bias, row_bias, cell.last, rows, columns);
     } else if constexpr (!kIsHalf<S>) {
       t.c = c;
       t.column_bias = column_bias;
       t.row_bias = row_bias;
-      functions[rows - height](t);
-    }
-  }
-}
-
-// The part of the grid of tiles and panels that is this thread's: the team is laid out as rows x columns of
-// threads so that the largest share is as small as it can be.
-template <class S>
-static void multiply_share(const Round<S>& round, Team team) {
-  int down = 1, across = team.size;
-  int64_t least = round.tiles.count * round.panels;
-  for (int d = 1; d <= team.size; d++) {
-    const int64_t share = chunks_of(round.tiles.count, d) * chunks_of(round.panels, team.size / d);
-    if (share <= least) {
-      least = share;
-      down = d;
-      across = team.size / d;
-    }
-  }
-  if (team.self >= down * across) return;
-  const Team along_m = {team.self / across, down}, along_n = {team.self % across, across};
-  const int64_t tile_bytes =
-      TileSize<Compute<S>>::rows * max_of(1, round.product.k) * int64_t(sizeof(Compute<S>));
-  const int64_t step = max_of(1, kResidentBytes / tile_bytes), end = along_m.end(round.tiles.count);
-  for (int64_t tile = along_m.begin(round.tiles.count); tile < end; tile += step) {
-    for (int64_t panel = along_n.begin(round.panels); panel < along_n.end(round.panels); panel++) {
-      multiply_panel(round, tile, min_of(end, tile + step), panel);
+      function(t);
     }
   }
 }
 
 template <class S>
-static void pack_a_share(const Round<S>& round, Compute<S>* to, Team team) {
-  const Product<S>& p = round.product;
-  for (int64_t tile = team.begin(round.tiles.count); tile < team.end(round.tiles.count); tile++) {
-    const int64_t row = round.tiles.start(tile);
-    pack_a(p.a + row * p.a_row, p.a_row, p.a_k, round.tiles.rows(tile), p.k, to + row * p.k);
-  }
-}
-
-template <class S>
-static void pack_b_share(const Round<S>& round, Compute<S>* to, Team team) {
-  constexpr int tile_columns = TileSize<Compute<S>>::columns;
-  const Product<S>& p = round.product;
-  for (int64_t panel = team.begin(round.panels); panel < team.end(round.panels); panel++) {
-    const int64_t column = panel * tile_columns;
-    const int columns = static_cast<int>(min_of(tile_columns, p.n - column));
-    pack_b(p.b + column * p.b_column, p.b_k, p.b_column, columns, p.k, to + column * p.k);
-  }
-}
-
-template <class S>
-static void multiply_blocks(const Product<S>& whole, const Blocking& blocking, Compute<S>* scratch,
-                            Team team) {
+static void multiply_cell(const Product<S>& whole, const Blocking& blocking, int64_t index,
+                          Compute<S>* scratch) {
   using T = Compute<S>;
-  constexpr int64_t tile_columns = TileSize<T>::columns;
-  T* a_packed = scratch;
-  T* b_packed = scratch + blocking.a_size;
-  for (int64_t column = 0; column < whole.n; column += blocking.columns) {
-    for (int64_t k = 0; k == 0 || k < whole.k; k += blocking.k) {
-      for (int64_t row = 0; row < whole.m; row += blocking.rows) {
-        Round<S> round = {};
-        round.product = whole.from(row, column, k);
-        Product<S>& p = round.product;
-        p.m = min_of(blocking.rows, whole.m - row);
-        p.n = min_of(blocking.columns, whole.n - column);
-        p.k = min_of(blocking.k, whole.k - k);
-        round.first = k == 0;
-        round.last = k + blocking.k >= whole.k;
-        round.tiles = cut_of(p.m, TileSize<T>::rows);
-        round.panels = chunks_of(p.n, tile_columns);
-        const bool packs = blocking.a_size || blocking.b_size;
-        // Nobody may still be reading what is packed over.
-        if (packs && (column || k || row)) team.wait();
-        if (blocking.pack_b) {
-          if (row == 0) pack_b_share(round, b_packed, team);
-          round.b_packed = b_packed;
-        } else if (p.n % Vec<T>::width != 0) {
-          const int64_t start = (round.panels - 1) * tile_columns;
-          if (row == 0 && team.self == 0) {
-            pack_b(p.b + start, p.b_k, 1, static_cast<int>(p.n - start), p.k, b_packed);
-          }
-          round.b_tail = b_packed;
-        }
-        if (blocking.pack_a) {
-          pack_a_share(round, a_packed, team);
-          round.a_packed = a_packed;
-        }
-        if (packs) team.wait();
-        multiply_share(round, team);
-      }
-    }
+  const int64_t down = index % blocking.down, across = index / blocking.down;
+  const Cut all = cut_of(whole.m, TileSize<T>::rows);
+  const int64_t row = all.start(all.count * down / blocking.down);
+  const int64_t row_end = all.start(all.count * (down + 1) / blocking.down);
+  const int64_t column = blocking.panels * across / blocking.across * TileSize<T>::columns;
+  const int64_t column_end =
+      min_of(whole.n, blocking.panels * (across + 1) / blocking.across * TileSize<T>::columns);
+  Cell<S> cell = {};
+  cell.b_packed = scratch;
+  cell.a_packed = scratch + blocking.b_size;
+  cell.tiles = cut_of(row_end - row, TileSize<T>::rows);
+  for (int64_t k = 0; k == 0 || k < whole.k; k += blocking.k) {
+    cell.product = whole.from(row, column, k);
+    cell.product.m = row_end - row;
+    cell.product.n = column_end - column;
+    cell.product.k = min_of(blocking.k, whole.k - k);
+    cell.first = k == 0;
+    cell.last = k + blocking.k >= whole.k;
+    for (int64_t tile = 0; tile < cell.tiles.count; tile++) multiply_row(cell, blocking, tile);
   }
 }
 

@@ -7,6 +7,9 @@
 
 namespace lamina::LAMINA_ISA {
 
+// Rows of a matrix that are fetched before their turn: no hardware foresees steps of a whole row.
+constexpr int64_t kAhead = 16;
+
 // Two vectors of b, one broadcast value of a and one spare register: the other registers hold the tile.
 template <class T>
 struct TileSize {
@@ -14,6 +17,10 @@ struct TileSize {
   static constexpr int rows = (kRegisters - vectors - 2) / vectors;
   static constexpr int columns = vectors * Vec<T>::width;
 };
+
+// How the rows of b are found: at a fixed step, at the step while they are copied for the tiles that follow
+// (the copy costs nothing beside the multiplications), or each where a list says.
+enum class Reading { Steps, Copied, Listed };
 
 // c = alpha * a @ b + beta * c + bias, then relu. a is read value by value, so any strides do; a row of b is
 // read as vectors and must be dense and readable over full vectors (pack_b pads it).
@@ -24,7 +31,8 @@ struct Tile {
   int64_t a_row, a_k;
   const T* b;
   int64_t b_k;
-  const int32_t* b_offset;  // if indexed: where each row of b starts, in place of b_k
+  const int32_t* b_offset;  // Listed: where each row of b starts
+  T* b_copy;                // Copied: to (k, TileSize::columns)
   T* c;
   int64_t c_row;
   int last;  // columns in the last vector, 1 .. width
@@ -54,7 +62,7 @@ LAMINA_INLINE void finish(const Tile<T>& t, Vec<T> sum, int row, int column, int
   }
 }
 
-template <class T, int rows, int vectors, bool indexed>
+template <class T, int rows, int vectors, Reading reading>
 static void multiply_tile(const Tile<T>& t) {
   using V = Vec<T>;
   V sum[rows][vectors];
@@ -68,10 +76,16 @@ static void multiply_tile(const Tile<T>& t) {
   for (int g = 0; g < groups; g++) a[g] = t.a + 3 * g * a_row;
   const T* b = t.b;
   const int64_t k = t.k;
-  for (int64_t p = 0; p < k; p++) {
-    const T* b_row = indexed ? b + t.b_offset[p] : b;
+  const auto step = [&](int64_t p) __attribute__((always_inline)) {
+    const T* b_row = reading == Reading::Listed ? b + t.b_offset[p] : b;
     V b_vector[vectors];
-    for (int v = 0; v < vectors; v++) b_vector[v] = load<V>(b_row + v * V::width);
+    for (int v = 0; v < vectors; v++) {
+      b_vector[v] = load<V>(b_row + v * V::width);
+      if constexpr (reading == Reading::Copied) {
+        store(t.b_copy + p * TileSize<T>::columns + v * V::width, b_vector[v]);
+        __builtin_prefetch(b_row + kAhead * b_k + v * V::width);
+      }
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
       const V a_value = set<V>(a[i / 3][(i % 3) * a_row]);
@@ -79,7 +93,35 @@ static void multiply_tile(const Tile<T>& t) {
       for (int v = 0; v < vectors; v++) sum[i][v] = fma(a_value, b_vector[v], sum[i][v]);
     }
     for (int g = 0; g < groups; g++) a[g] += a_k;
-    if (!indexed) b += b_k;
+    if (reading != Reading::Listed) b += b_k;
+  };
+  // The tile of c comes while k runs, a vector with each step: all at once would hold up the loads of a and
+  // b.
+  int64_t p = 0;
+  for (const int64_t first = min_of(rows * vectors, k); p < first; p++) {
+    __builtin_prefetch(t.c + p / vectors * t.c_row + p % vectors * V::width);
+    step(p);
+  }
+  for (; p < k; p++) step(p);
+  const bool plain = t.alpha == T(1) && !t.column_bias && !t.row_bias && !t.relu && t.last == V::width;
+  if (plain && t.beta == T(0)) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; v++) store(t.c + i * t.c_row + v * V::width, sum[i][v]);
+    }
+    return;
+  }
+  if (plain && t.beta == T(1)) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; v++) {
+        T* c = t.c + i * t.c_row + v * V::width;
+        store(c, sum[i][v] + load<V>(c));
+      }
+    }
+    return;
   }
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++) {
@@ -90,13 +132,13 @@ static void multiply_tile(const Tile<T>& t) {
   }
 }
 
-template <class T, bool indexed, int most = TileSize<T>::rows>
+template <class T, Reading reading, int most = TileSize<T>::rows>
 TileFunction<T> tile_function(int rows, int vectors) {
   static_assert(TileSize<T>::vectors == 2);
   if (rows == most) {
-    return vectors == 2 ? multiply_tile<T, most, 2, indexed> : multiply_tile<T, most, 1, indexed>;
+    return vectors == 2 ? multiply_tile<T, most, 2, reading> : multiply_tile<T, most, 1, reading>;
   }
-  if constexpr (most > 1) return tile_function<T, indexed, most - 1>(rows, vectors);
+  if constexpr (most > 1) return tile_function<T, reading, most - 1>(rows, vectors);
   return nullptr;
 }
 
