@@ -1,4 +1,4 @@
-"""The first lesson, examples/mnist_lenet.py, run as a reader runs it: it learns, draws, and repeats itself."""
+"""The first lesson, examples/mnist_lenet.py, run as a reader runs it: it learns, draws, repeats itself."""
 
 from __future__ import annotations
 

@@ -37,9 +37,8 @@ def test_repr_names_options_in_order():
     options = "\n    ".join(
         ["dampening: 0", "lr: {}", "maximize: False", "momentum: 0", "nesterov: False", "weight_decay: 0"]
     )
-    assert text == (
-        f"SGD (\nParameter Group 0\n    {options.format(0.5)}\n\nParameter Group 1\n    {options.format(1.0)}\n)"
-    )
+    first, second = options.format(0.5), options.format(1.0)
+    assert text == f"SGD (\nParameter Group 0\n    {first}\n\nParameter Group 1\n    {second}\n)"
 
 
 def test_names_travel_with_the_parameters():
