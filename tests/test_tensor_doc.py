@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the tensor's modules run and print what they say; public names have one."""
+"""The examples in the docstrings of the tensor's modules run, print what they say, and are there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import lamina
 FILES = (
     "combination contraction convert creation device_type dtype_info elementwise in_place indexing matrix "
     "order_statistic partition query random reduction return_types search shape size special system "
-    "tensor_method testing autograd autograd.function autograd.functional autograd.difference autograd.grad_mode "
+    "tensor_method testing autograd autograd.difference autograd.function autograd.functional "
+    "autograd.grad_mode "
     "linalg.classic linalg.decomposition linalg.norm linalg.solution"
 ).split()
 GLOBALS = {"lamina": lamina, "numpy": numpy}

@@ -123,10 +123,10 @@ def _record(cls: type[Function], ctx: FunctionCtx, args: tuple[Any, ...], output
     ]
     kept = [next((f for f, o in zip(faces, outputs, strict=True) if o is x), x) for x in ctx.to_save]
     forms = [(x.shape, x.dtype) if isinstance(x, Tensor) else None for x in outputs]
-    ctx.to_save = ()  # the node keeps them, without a cycle through its outputs
+    ctx.to_save, count = (), len(kept)  # the node keeps them: outputs held here would hold themselves
 
     def back(*given: Tensor | None) -> Any:
-        ctx._unpacked, grads = given[: len(kept)], given[len(kept) :]
+        ctx._unpacked, grads = given[:count], given[count:]
         if ctx.materialize_grads:
             grads = tuple(
                 _core.full(form[0], 0, form[1]) if g is None and form else g
