@@ -124,13 +124,12 @@ class Cpu : public Backend {
 Cpu& the_cpu() {
   static Cpu* cpu = [] {
     auto* made = new Cpu;  // never destroyed: tensors may outlive static objects
-    // The OpenMP team of the parent does not exist in a child, and waiting for it would hang: a child
-    // computes alone.
+    // A child has none of the parent's threads: the kernels are told the number anew and start their own.
     pthread_atfork([] { the_cpu().allocator().mutex().lock(); },
                    [] { the_cpu().allocator().mutex().unlock(); },
                    [] {
                      the_cpu().allocator().mutex().unlock();
-                     the_cpu().set_threads(1);
+                     the_cpu().set_threads(the_cpu().threads());
                    });
     return made;
   }();

@@ -9,10 +9,6 @@ namespace lamina::LAMINA_ISA {
 
 namespace {
 
-int most_threads() {
-  return static_cast<int>(min_of(__atomic_load_n(&thread_count, __ATOMIC_RELAXED), kMaxThreads));
-}
-
 bool is_product(const Conv2d& c) {
   return c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_h == 0 && c.pad_w == 0;
 }

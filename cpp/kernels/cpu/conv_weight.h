@@ -95,7 +95,7 @@ struct WeightGrad {
 };
 
 template <class T>
-static WeightGrad<T> weight_grad_of(const Conv2d& c, int most_threads) {
+static WeightGrad<T> weight_grad_of(const Conv2d& c, int64_t threads) {
   WeightGrad<T> p = {};
   p.conv = c;
   p.channels = c.c / c.groups;
@@ -111,7 +111,7 @@ static WeightGrad<T> weight_grad_of(const Conv2d& c, int most_threads) {
   p.field = Field::of(down, across, p.strip, c.ow);
   p.places = chunks_of((p.strip - 1) * p.field.pitch + c.ow, Vec<T>::width) * Vec<T>::width;
   p.batch = max_of(1, min_of(chunks_of(c.n, p.parts), room / (p.x_size() + p.g_size())));
-  p.threads = c.n * c.oh * c.ow * p.size() >> 16 ? most_threads : 1;
+  p.threads = c.n * c.oh * c.ow * p.size() >> 16 ? threads : 1;
   return p;
 }
 
@@ -232,7 +232,7 @@ static void weight_grad(const WeightGrad<T>& p, const T* g, const T* x, T* dw, v
     if (p.parts > 1) sum(0, size);
   } else {
     parallel(tasks,
-             [&](int64_t i) { task(i, buffers + (tasks > 1 ? omp_get_thread_num() : 0) * p.buffer_size()); });
+             [&](int64_t i) { task(i, buffers + (tasks > 1 ? thread_index() : 0) * p.buffer_size()); });
     if (p.parts > 1) parallel_range(size, kGrain, sum);
   }
 }

@@ -12,7 +12,6 @@ namespace {
 // Multiply-adds that are worth another thread.
 constexpr int64_t kThreadGrain = 1 << 16;
 
-int64_t most_threads() { return min_of(__atomic_load_n(&thread_count, __ATOMIC_RELAXED), kMaxThreads); }
 
 // What gemm and gemm_scratch both conclude from shape and strides.
 template <class S>
@@ -80,7 +79,7 @@ void multiply(const Gemm& g, void* memory) {
     }
   };
   if (plan.groups == 1) return group(0, scratch);
-  parallel(plan.groups, [&](int64_t index) { group(index, scratch + omp_get_thread_num() * plan.size); });
+  parallel(plan.groups, [&](int64_t index) { group(index, scratch + thread_index() * plan.size); });
 }
 
 }  // namespace

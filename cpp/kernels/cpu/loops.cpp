@@ -1,5 +1,15 @@
-// The threads behind parallel and parallel_range, and the setting that they obey. The only OpenMP but gemm's.
+// The threads behind parallel and parallel_range. A pool of our own and not OpenMP's, whose barrier waits for
+// every thread to arrive even when no work is left: on a machine that is shared with others, a thread that
+// the system has not run yet then costs milliseconds per loop. Here the caller goes on as soon as the last
+// chunk is done, whoever did it, and a process that was forked starts its own threads.
 #include "kernels/cpu/loops.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kernels/cpu/table.h"
 
@@ -7,45 +17,152 @@ namespace lamina::LAMINA_ISA {
 
 int thread_count = 1;
 
-void set_threads(int n) { __atomic_store_n(&thread_count, n < 1 ? 1 : n, __ATOMIC_RELAXED); }
-
-static int64_t threads_for(int64_t chunks) {
-  return min_of(min_of(__atomic_load_n(&thread_count, __ATOMIC_RELAXED), kMaxThreads), chunks);
-}
-
 namespace {
-// The chunks that a thread has not begun yet, on a cache line of their own.
+
+// The chunks that nobody has begun yet, on a cache line of their own.
 struct alignas(64) Share {
   int64_t next, end;
 };
-}  // namespace
 
-void share_chunks(int64_t chunks, void (*body)(void* self, int64_t chunk), void* self) {
-  const int64_t threads = threads_for(chunks);
-  if (threads <= 1) {
-    for (int64_t chunk = 0; chunk < chunks; chunk++) body(self, chunk);
-    return;
-  }
-  Share shares[kMaxThreads];
-  for (int64_t i = 0; i < threads; i++) shares[i] = {chunks * i / threads, chunks * (i + 1) / threads};
-    // A team may come out smaller than asked for; whoever is there does all shares.
-#pragma omp parallel num_threads(static_cast <int>(threads))
-  {
-    const int64_t own = omp_get_thread_num();
-    for (int64_t turn = 0; turn < threads; turn++) {
-      Share& share = shares[(own + turn) % threads];
-      for (;;) {
-        const int64_t chunk = __atomic_fetch_add(&share.next, 1, __ATOMIC_RELAXED);
-        if (chunk >= share.end) break;
-        body(self, chunk);
-      }
+// One job at a time. Who finds the pool busy does the work alone.
+struct Pool {
+  alignas(64) uint32_t round = 0;       // counts jobs; workers sleep on it
+  alignas(64) uint32_t open_round = 0;  // the round that may be joined; 0: none
+  alignas(64) int32_t inside = 0;       // workers that may be looking at the job
+  alignas(64) int32_t sleeping = 0;
+  alignas(64) int32_t busy = 0;
+  int32_t workers = 0;
+  pid_t process = 0;
+  // the job
+  void (*body)(void* self, int64_t chunk) = nullptr;
+  void* self = nullptr;
+  int64_t threads = 0;
+  Share shares[kMaxThreads] = {};
+};
+Pool pool;
+
+__thread int own_index = 0;
+
+// About 50 microseconds: the distance between two loops of a training step.
+constexpr int kSpins = 1000;
+
+void pause_briefly() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  asm volatile("yield");
+#endif
+}
+
+template <class T>
+T read(const T& x) {
+  return __atomic_load_n(&x, __ATOMIC_SEQ_CST);
+}
+
+// Every chunk that is still to be begun, those of the own share first.
+void work(int64_t own) {
+  for (int64_t turn = 0; turn < pool.threads; turn++) {
+    Share& share = pool.shares[(own + turn) % pool.threads];
+    for (;;) {
+      const int64_t chunk = __atomic_fetch_add(&share.next, 1, __ATOMIC_RELAXED);
+      if (chunk >= share.end) break;
+      pool.body(pool.self, chunk);
     }
   }
 }
 
+uint32_t wait_for_round_after(uint32_t seen) {
+  for (int i = 0; i < kSpins; i++) {
+    const uint32_t now = read(pool.round);
+    if (now != seen) return now;
+    pause_briefly();
+  }
+  __atomic_fetch_add(&pool.sleeping, 1, __ATOMIC_SEQ_CST);
+  uint32_t now;
+  while ((now = read(pool.round)) == seen)
+    syscall(SYS_futex, &pool.round, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+  __atomic_fetch_sub(&pool.sleeping, 1, __ATOMIC_SEQ_CST);
+  return now;
+}
+
+void* worker(void* index) {
+  own_index = static_cast<int>(reinterpret_cast<intptr_t>(index));
+  uint32_t seen = 0;
+  for (;;) {
+    seen = wait_for_round_after(seen);
+    // Either this thread sees the round closed, or the caller sees it inside: both orders are sequentially
+    // consistent.
+    __atomic_fetch_add(&pool.inside, 1, __ATOMIC_SEQ_CST);
+    if (read(pool.open_round) == seen && own_index < pool.threads) work(own_index);
+    __atomic_fetch_sub(&pool.inside, 1, __ATOMIC_SEQ_CST);
+  }
+  return nullptr;
+}
+
+void start_workers(int64_t threads) {
+  // Signals belong to the threads of the program.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  while (pool.workers + 1 < threads) {
+    pthread_t thread;
+    const intptr_t index = pool.workers + 1;
+    if (pthread_create(&thread, nullptr, worker, reinterpret_cast<void*>(index)) != 0) break;
+    pthread_detach(thread);
+    pool.workers++;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void run_shared(int64_t chunks, int64_t threads, void (*body)(void* self, int64_t chunk), void* self) {
+  start_workers(threads);
+  pool.body = body;
+  pool.self = self;
+  pool.threads = threads;
+  for (int64_t i = 0; i < threads; i++) pool.shares[i] = {chunks * i / threads, chunks * (i + 1) / threads};
+  uint32_t round = pool.round + 1;
+  if (round == 0) round = 1;
+  __atomic_store_n(&pool.open_round, round, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&pool.round, round, __ATOMIC_SEQ_CST);
+  if (read(pool.sleeping) > 0)
+    syscall(SYS_futex, &pool.round, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
+  work(0);
+  __atomic_store_n(&pool.open_round, 0u, __ATOMIC_SEQ_CST);
+  for (int i = 0; read(pool.inside) != 0; i++)
+    i < kSpins ? pause_briefly() : static_cast<void>(sched_yield());
+}
+
+int64_t threads_for(int64_t chunks) { return min_of(most_threads(), chunks); }
+
+}  // namespace
+
+int thread_index() { return own_index; }
+
+void set_threads(int n) {
+  __atomic_store_n(&thread_count, n < 1 ? 1 : n, __ATOMIC_RELAXED);
+  if (pool.process == getpid()) return;
+  // The first call, or the first in a forked child, where the parent's threads do not exist.
+  pool.process = getpid();
+  pool.workers = pool.inside = pool.sleeping = pool.busy = 0;
+  pool.open_round = 0;
+}
+
+void share_chunks(int64_t chunks, void (*body)(void* self, int64_t chunk), void* self) {
+  const int64_t threads = threads_for(chunks);
+  if (threads > 1 && __atomic_exchange_n(&pool.busy, 1, __ATOMIC_ACQUIRE) == 0) {
+    run_shared(chunks, threads, body, self);
+    __atomic_store_n(&pool.busy, 0, __ATOMIC_RELEASE);
+    return;
+  }
+  const int index = own_index;
+  own_index = 0;  // alone in this loop, whatever the thread is in the loop around it
+  for (int64_t chunk = 0; chunk < chunks; chunk++) body(self, chunk);
+  own_index = index;
+}
+
 void share_range(int64_t n, int64_t grain, void (*body)(void* self, int64_t begin, int64_t end), void* self) {
   if (n <= 0) return;
-  if (threads_for(chunks_of(n, grain)) <= 1) return body(self, 0, n);
+  if (threads_for(chunks_of(n, grain)) <= 1) grain = n;  // in one piece
   parallel(chunks_of(n, grain),
            [&](int64_t chunk) { body(self, chunk * grain, min_of(n, (chunk + 1) * grain)); });
 }

@@ -1,22 +1,25 @@
-// Sharing work between threads, and walking strided arrays. OpenMP itself is in loops.cpp.
+// Sharing work between threads, and walking strided arrays. The threads themselves are in loops.cpp.
 // Work is cut into chunks of fixed size, so that no result depends on how many threads share them.
 #pragma once
-
-#include <omp.h>  // for bodies that ask which thread they run on
 
 #include "kernels/kernels.h"
 #include "simd/simd.h"
 
 namespace lamina::LAMINA_ISA {
 
-extern int thread_count;  // written by set_threads, 1 in a forked child
+extern int thread_count;  // written by set_threads
 constexpr int kMaxThreads = 128;
+// Which of the threads of the loop that runs this body: [0, most_threads()).
+int thread_index();
 
 // Elements of cheap work (a few operations each) that are worth a second thread.
 constexpr int64_t kGrain = 32768;
 
 LAMINA_INLINE int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
 LAMINA_INLINE int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
+LAMINA_INLINE int64_t most_threads() {
+  return min_of(__atomic_load_n(&thread_count, __ATOMIC_RELAXED), kMaxThreads);
+}
 LAMINA_INLINE int64_t chunks_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
 LAMINA_INLINE void* erased(const void* p) { return const_cast<void*>(p); }
@@ -28,8 +31,7 @@ void share_range(int64_t n, int64_t grain, void (*body)(void* self, int64_t begi
 
 // body(chunk) for every chunk in [0, chunks), in any order and on any thread. A thread takes the chunks of
 // its own share first (the same ones in every op of this size, so that they may still lie in its cache), then
-// helps with the others. With one thread, or one chunk, the OpenMP library is not entered: it does not
-// survive a fork.
+// helps with the others. With one thread, or one chunk, or inside of another loop, the caller does it all.
 template <class F>
 LAMINA_INLINE void parallel(int64_t chunks, F&& body) {
   auto* self = &body;
