@@ -294,6 +294,9 @@ void make_tensor_type(py::module_& m) {
   type.attr("__array_priority__") = 1000;  // NumPy arrays leave mixed operators to lamina
   type.attr("_make_subclass") = py::cpp_function(
       [](py::object cls, const Tensor& data, bool grad) {
+        if (!PyType_Check(cls.ptr()) ||
+            !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(cls.ptr()), tensor_type))
+          throw py::type_error("_make_subclass: expected a class derived from Tensor");
         const Tensor x = alias(data);
         if (grad) set_requires_grad(x, true);
         return py::reinterpret_steal<py::object>(place(reinterpret_cast<PyTypeObject*>(cls.ptr()), x));

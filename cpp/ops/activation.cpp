@@ -86,7 +86,7 @@ const UnaryDef kSoftplus{"SoftplusBackward0", UnaryOp::Softplus, [](const Slope&
                            return where(gt(scaled, s.p[1]), 1.0, sigmoid(scaled));
                          }};
 const UnaryDef kHardtanh{"HardtanhBackward0", UnaryOp::Hardtanh,
-                         [](const Slope& s) { return between(s.x, s.p[0], s.p[1]); }, true};
+                         [](const Slope& s) { return between(s.x, s.p[0], s.p[1]); }};
 const UnaryDef kHardshrink{"HardshrinkBackward0", UnaryOp::Hardshrink,
                            [](const Slope& s) { return step(gt(abs(s.x), s.p[0]), s.x); }};
 const UnaryDef kSoftshrink{"SoftshrinkBackward0", UnaryOp::Softshrink,
@@ -132,7 +132,7 @@ Tensor softplus(const Tensor& x, double beta, double threshold) {
 }
 Tensor hardtanh(const Tensor& x, double lo, double hi) {
   if (x.dtype() == Dtype::Bool) fail<TypeError>("hardtanh: not defined for bool tensors");
-  return unary(kHardtanh, x, lo, hi);
+  return unary(is_floating(x.dtype()) ? kHardtanh : kClamp, x, lo, hi);
 }
 Tensor hardshrink(const Tensor& x, double lambda) {
   return floating_only(kHardshrink, x, "hardshrink", lambda);

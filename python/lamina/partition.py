@@ -90,7 +90,9 @@ def tensor_split(
     if isinstance(where, int):
         if where <= 0:
             raise ShapeError(f"tensor_split: number of sections must be larger than 0, got {where}")
-        where = [i * (size // where) + min(i, size % where) for i in range(1, where)]
+        where, parts = [0] * (where - 1), where
+        for i in range(1, parts):
+            where[i - 1] = i * (size // parts) + min(i, size % parts)
     edges = [0, *where, size]
     return tuple(_core.slice(input, dim, a, b, 1) for a, b in itertools.pairwise(edges))
 
