@@ -50,8 +50,8 @@ void run(const Conv2d& c, bool backward, const void* in, const void* w, const vo
   by_float(c.dtype, [&](auto type) {
     using T = decltype(type);
     if constexpr (!kIsHalf<T>) {
-      correlate(correlation_of<T>(c, backward, most_threads()), static_cast<const T*>(in),
-                static_cast<const T*>(w), static_cast<const T*>(bias), static_cast<T*>(out), scratch);
+      correlate(correlation_of<T>(c, backward), static_cast<const T*>(in), static_cast<const T*>(w),
+                static_cast<const T*>(bias), static_cast<T*>(out), scratch);
     }
   });
 }
@@ -60,8 +60,8 @@ size_t run_scratch(const Conv2d& c, bool backward) {
   if (c.n == 0) return 0;
   if (is_product(c))
     return gemm_scratch(product_of_group(c, backward, 0, nullptr, nullptr, nullptr, nullptr));
-  return c.dtype == Dtype::Float64 ? correlation_of<double>(c, backward, most_threads()).bytes()
-                                   : correlation_of<float>(c, backward, most_threads()).bytes();
+  return c.dtype == Dtype::Float64 ? correlation_of<double>(c, backward).bytes()
+                                   : correlation_of<float>(c, backward).bytes();
 }
 
 }  // namespace
@@ -84,15 +84,14 @@ void conv2d_grad_weight(const Conv2d& c, const void* g, const void* x, void* dw,
   by_float(c.dtype, [&](auto type) {
     using T = decltype(type);
     if constexpr (!kIsHalf<T>) {
-      weight_grad(weight_grad_of<T>(c, most_threads()), static_cast<const T*>(g), static_cast<const T*>(x),
+      weight_grad(weight_grad_of<T>(c), static_cast<const T*>(g), static_cast<const T*>(x),
                   static_cast<T*>(dw), scratch);
     }
   });
 }
 size_t conv2d_grad_weight_scratch(const Conv2d& c) {
   if (c.n == 0) return 0;
-  return c.dtype == Dtype::Float64 ? weight_grad_of<double>(c, most_threads()).bytes()
-                                   : weight_grad_of<float>(c, most_threads()).bytes();
+  return c.dtype == Dtype::Float64 ? weight_grad_of<double>(c).bytes() : weight_grad_of<float>(c).bytes();
 }
 
 }  // namespace lamina::LAMINA_ISA

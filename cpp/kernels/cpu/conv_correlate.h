@@ -31,7 +31,7 @@ struct Correlation {
   int64_t strip, batch;  // rows of windows and images of a piece of work
   Field field;
   int64_t field_size;  // of one image, one group
-  int threads;
+  int64_t threads;
 
   int64_t depth() const { return channels * conv.kh * conv.kw; }
   int64_t weight_size() const { return chunks_of(groups * outputs * depth(), 16) * 16; }
@@ -289,9 +289,7 @@ static void correlate(const Correlation<T>& p, const T* in, const T* w, const T*
   if (p.threads == 1) {
     for (int64_t i = 0; i < pieces; i++) piece(i, buffers);
   } else {
-    parallel(pieces, [&](int64_t i) {
-      piece(i, buffers + (pieces > 1 ? thread_index() : 0) * p.buffer_size());
-    });
+    parallel(pieces, [&](int64_t i) { piece(i, buffers + thread_index() * p.buffer_size()); });
   }
 }
 

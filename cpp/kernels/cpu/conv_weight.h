@@ -79,7 +79,7 @@ struct WeightGrad {
   int64_t strip, batch;       // rows of windows and images that are laid out at a time
   Field field;                // of the input, `block` channels
   int64_t places;             // in a strip, whole vectors
-  int threads;
+  int64_t threads;
 
   int64_t taps() const { return conv.kh * conv.kw; }
   int64_t size() const { return conv.oc * channels * taps(); }
@@ -231,8 +231,7 @@ static void weight_grad(const WeightGrad<T>& p, const T* g, const T* x, T* dw, v
     for (int64_t i = 0; i < tasks; i++) task(i, buffers);
     if (p.parts > 1) sum(0, size);
   } else {
-    parallel(tasks,
-             [&](int64_t i) { task(i, buffers + (tasks > 1 ? thread_index() : 0) * p.buffer_size()); });
+    parallel(tasks, [&](int64_t i) { task(i, buffers + thread_index() * p.buffer_size()); });
     if (p.parts > 1) parallel_range(size, kGrain, sum);
   }
 }

@@ -12,7 +12,6 @@ namespace {
 // Multiply-adds that are worth another thread.
 constexpr int64_t kThreadGrain = 1 << 16;
 
-
 // What gemm and gemm_scratch both conclude from shape and strides.
 template <class S>
 struct Plan {

@@ -66,8 +66,7 @@ static Blocking blocking_of(const Product<S>& p, int64_t threads) {
   return b;
 }
 
-// A tile of a c that is stored otherwise than the tile writes it, or takes an activation that is not done in
-// registers.
+// A tile of a c that is stored otherwise than the tile writes it.
 template <class S>
 static void multiply_apart(const Product<S>& p, const Tile<Compute<S>>& tile,
                            TileFunction<Compute<S>> function, S* c, const S* column_bias, const S* row_bias,
@@ -104,7 +103,7 @@ static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t 
   using T = Compute<S>;
   constexpr int width = Vec<T>::width, tile_columns = TileSize<T>::columns;
   const Product<S>& p = cell.product;
-  const bool apart = kIsHalf<S> || p.c_column != 1 || (cell.last && p.epilogue > Epilogue::Relu);
+  const bool apart = kIsHalf<S> || p.c_column != 1, activates = cell.last && p.epilogue > Epilogue::Relu;
   const int64_t row = cell.tiles.start(tile);
   const int rows = cell.tiles.rows(tile);
   const S* row_bias = cell.last && p.row_bias ? p.row_bias + row : nullptr;
@@ -155,6 +154,7 @@ static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t 
       t.column_bias = column_bias;
       t.row_bias = row_bias;
       function(t);
+      if (activates) activate(p.epilogue, c, p.c_row, rows, columns);
     }
   }
 }

@@ -2,7 +2,11 @@
 // on c.
 #pragma once
 
+// clang-format off
 #include "kernels/cpu/gemm_tile.h"
+#include "simd/math.h"
+#include "kernels/formulas.h"  // written in the vocabulary of the line above
+// clang-format on
 
 namespace lamina::LAMINA_ISA {
 
@@ -94,9 +98,34 @@ static void write_part(const Compute<S>* from, int64_t from_row, int64_t rows, i
 }
 
 // The activations that are not done in the tile's registers, over rows that have just been computed.
+template <class T, UnaryOp op>
+static void apply(T* c, int64_t c_row, int64_t rows, int64_t columns) {
+  using V = Vec<T>;
+  for (int64_t i = 0; i < rows; i++) {
+    for_vectors<V>(columns, [&](int64_t j, auto lanes) {
+      T* at = c + i * c_row + j;
+      put_lanes(at, UnaryLaw<op>().value(get_lanes(at, lanes), zero<V>(), zero<V>()), lanes);
+    });
+  }
+}
 template <class T>
 static void activate(Epilogue epilogue, T* c, int64_t c_row, int64_t rows, int64_t columns) {
-  (void)epilogue, (void)c, (void)c_row, (void)rows, (void)columns;
+  switch (epilogue) {
+    case Epilogue::Gelu:
+      return apply<T, UnaryOp::Gelu>(c, c_row, rows, columns);
+    case Epilogue::GeluTanh:
+      return apply<T, UnaryOp::GeluTanh>(c, c_row, rows, columns);
+    case Epilogue::Silu:
+      return apply<T, UnaryOp::Silu>(c, c_row, rows, columns);
+    case Epilogue::Sigmoid:
+      return apply<T, UnaryOp::Sigmoid>(c, c_row, rows, columns);
+    case Epilogue::Tanh:
+      return apply<T, UnaryOp::Tanh>(c, c_row, rows, columns);
+    case Epilogue::None:
+    case Epilogue::Relu:
+    case Epilogue::count:
+      return;
+  }
 }
 
 }  // namespace lamina::LAMINA_ISA

@@ -7,12 +7,19 @@
 
 namespace lamina::LAMINA_ISA {
 
-constexpr int kThinRows = 4;      // of c, b dense along n
-constexpr int kThinDotRows = 16;  // of c, b dense along k: the blocked product would have to turn b first
+constexpr int kThinRows = 4;      // of c: any b that is dense along one side
+constexpr int kThinDotRows = 64;  // of c, where a and b are dense along k
 
+// Rows of a tile of dot products.
+constexpr int kDotRows = kRegisters == 32 ? 4 : 3;
+
+// Dot products pay for adding up their vectors, the blocked product for turning b first: which is less
+// decides.
 template <class S>
 static bool is_thin(const Product<S>& p) {
-  return p.k > 0 && ((p.m <= kThinDotRows && p.b_k == 1) || (p.m <= kThinRows && p.b_column == 1));
+  if (p.k == 0 || (p.b_k != 1 && p.b_column != 1)) return false;
+  if (p.m <= kThinRows) return true;
+  return p.b_k == 1 && p.a_k == 1 && p.m <= kThinDotRows && p.m * 10 <= p.k;
 }
 
 // How a thin product is cut along k and n. b dense along k: long dot products of few columns; else few whole
@@ -22,7 +29,8 @@ struct ThinCut {
 };
 template <class S>
 static ThinCut thin_cut(const Product<S>& p) {
-  return p.b_k == 1 ? ThinCut{8192, 16} : ThinCut{256, 4096};
+  if (p.b_k != 1) return {256, 4096};
+  return {p.m <= kThinRows ? 8192 : 1024, 24};
 }
 
 // a is read in place where its rows are dense and need no widening.
@@ -89,36 +97,48 @@ static Compute<S> long_dot(int64_t k, const Compute<S>* a, const S* b) {
   return reduce_add(sum[0]);
 }
 
-template <class S, int rows>
-static void dot_rows(int64_t k, const Compute<S>* a, int64_t a_row, const S* b, int64_t b_column,
-                     int64_t columns, Compute<S>* sums, int64_t n) {
-  constexpr int most = kRegisters / (rows <= 2 ? 4 : 8);
+template <class S, int rows, int most>
+static void dot_columns(int64_t k, const Compute<S>* a, int64_t a_row, const S* b, int64_t b_column,
+                        int64_t columns, Compute<S>* sums, int64_t n) {
+  if (columns == most) return dot_tile<S, rows, most>(k, a, a_row, b, b_column, sums, n);
   int64_t j = 0;
-  for (; j + most <= columns; j += most) {
-    dot_tile<S, rows, most>(k, a, a_row, b + j * b_column, b_column, sums + j, n);
-  }
-  for (; j < columns; j++) {
-    for (int i = 0; i < rows; i++) sums[i * n + j] = long_dot(k, a + i * a_row, b + j * b_column);
+  for (; j + 2 <= columns; j += 2) dot_tile<S, rows, 2>(k, a, a_row, b + j * b_column, b_column, sums + j, n);
+  for (int i = 0; j < columns && i < rows; i++)
+    sums[i * n + j] = long_dot(k, a + i * a_row, b + j * b_column);
+}
+
+// A few columns at a time against all rows, in tiles of most_rows or one less.
+template <class S, int most_rows>
+static void dot_rows(const Product<S>& p, const Compute<S>* a, int64_t a_row, Compute<S>* sums) {
+  constexpr int room = (kRegisters - 1 - most_rows) / most_rows, most = room < 8 ? room : 8;
+  const Cut cut = cut_of(p.m, kDotRows);
+  for (int64_t j = 0; j < p.n; j += most) {
+    for (int64_t g = 0; g < cut.count; g++) {
+      const Compute<S>* part = a + cut.start(g) * a_row;
+      const S* b = p.b + j * p.b_column;
+      Compute<S>* to = sums + cut.start(g) * p.c_row + j;
+      const int64_t columns = min_of(most, p.n - j);
+      if (cut.rows(g) == most_rows) {
+        dot_columns<S, most_rows, most>(p.k, part, a_row, b, p.b_column, columns, to, p.c_row);
+      } else if constexpr (most_rows > 1) {
+        dot_columns<S, most_rows - 1, most>(p.k, part, a_row, b, p.b_column, columns, to, p.c_row);
+      }
+    }
   }
 }
 
 template <class S>
 static void dot_chunk(const Product<S>& p, const Compute<S>* a, int64_t a_row, Compute<S>* sums) {
-  for (int64_t i = 0; i < p.m; i += 4, a += 4 * a_row, sums += 4 * p.c_row) {
-    switch (p.m - i) {
-      case 1:
-        dot_rows<S, 1>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row);
-        break;
-      case 2:
-        dot_rows<S, 2>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row);
-        break;
-      case 3:
-        dot_rows<S, 3>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row);
-        break;
-      default:
-        dot_rows<S, 4>(p.k, a, a_row, p.b, p.b_column, p.n, sums, p.c_row);
-        break;
-    }
+  const Cut cut = cut_of(p.m, kDotRows);
+  switch (cut.rows(0)) {
+    case 1:
+      return dot_rows<S, 1>(p, a, a_row, sums);
+    case 2:
+      return dot_rows<S, 2>(p, a, a_row, sums);
+    case 3:
+      return dot_rows<S, 3>(p, a, a_row, sums);
+    default:
+      return dot_rows<S, kDotRows>(p, a, a_row, sums);
   }
 }
 
