@@ -74,7 +74,7 @@ struct Correlation {
 };
 
 template <class T>
-static Correlation<T> correlation_of(const Conv2d& c, bool backward, int64_t threads) {
+static Correlation<T> correlation_of(const Conv2d& c, bool backward) {
   Correlation<T> p = {};
   p.conv = c;
   p.backward = backward;
@@ -110,7 +110,7 @@ static Correlation<T> correlation_of(const Conv2d& c, bool backward, int64_t thr
   p.field_size = p.channels * p.field.channel;
   const int64_t fit = max_of(1, kFieldBytes / max_of(1, p.field_size * int64_t(sizeof(T))));
   const int64_t work = c.n * c.oc * c.oh * c.ow * (c.c / c.groups) * c.kh * c.kw;
-  p.threads = work >> 16 ? threads : 1;
+  p.threads = work >> 16 ? most_threads() : 1;
   p.batch = max_of(1, min_of(fit, chunks_of(c.n, 8 * p.threads)));
   return p;
 }

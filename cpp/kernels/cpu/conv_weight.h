@@ -95,7 +95,7 @@ struct WeightGrad {
 };
 
 template <class T>
-static WeightGrad<T> weight_grad_of(const Conv2d& c, int64_t threads) {
+static WeightGrad<T> weight_grad_of(const Conv2d& c) {
   WeightGrad<T> p = {};
   p.conv = c;
   p.channels = c.c / c.groups;
@@ -111,7 +111,7 @@ static WeightGrad<T> weight_grad_of(const Conv2d& c, int64_t threads) {
   p.field = Field::of(down, across, p.strip, c.ow);
   p.places = chunks_of((p.strip - 1) * p.field.pitch + c.ow, Vec<T>::width) * Vec<T>::width;
   p.batch = max_of(1, min_of(chunks_of(c.n, p.parts), room / (p.x_size() + p.g_size())));
-  p.threads = c.n * c.oh * c.ow * p.size() >> 16 ? threads : 1;
+  p.threads = c.n * c.oh * c.ow * p.size() >> 16 ? most_threads() : 1;
   return p;
 }
 
