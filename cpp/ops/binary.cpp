@@ -1,64 +1,12 @@
-// Elementwise ops of two operands, and comparisons. Shapes broadcast, dtypes promote, numbers stay numbers.
+// Elementwise arithmetic of two operands. Shapes broadcast, dtypes promote, numbers stay numbers.
 #include <algorithm>
 #include <cmath>
 
 #include "ops/inplace.h"
+#include "ops/pairwise.h"
 
 namespace lamina::ops {
 namespace {
-
-// An operand kept for the way back.
-struct SavedOperand {
-  Saved tensor;
-  Scalar scalar;
-  explicit SavedOperand(const Operand& x)
-      : tensor(x.is_scalar() ? Saved() : Saved(x.tensor())), scalar(x.scalar()) {}
-  Operand get(const Back& back) const {
-    return tensor.defined() ? Operand(tensor.get(back)) : Operand(scalar);
-  }
-};
-
-const Tensor kNone;
-const Tensor& tensor_of(const Operand& x) { return x.is_scalar() ? kNone : x.tensor(); }
-Shape shape_of(const Operand& x) { return x.is_scalar() ? Shape() : x.tensor().shape(); }
-bool recording_any(const Operand& x, const Operand& y) { return recording(tensor_of(x), tensor_of(y)); }
-
-Operand convert(const Operand& x, Dtype dtype) {
-  return x.is_scalar() || x.tensor().dtype() == dtype ? x : Operand(to(x.tensor(), dtype));
-}
-
-Shape shape_together(const Operand& x, const Operand& y, const char* op) {
-  if (x.is_scalar() && y.is_scalar()) fail<TypeError>(op, ": expected at least one Tensor");
-  if (x.is_scalar()) return y.tensor().shape();
-  if (y.is_scalar()) return x.tensor().shape();
-  return broadcast(x.tensor().shape(), y.tensor().shape(), op);
-}
-
-// Two operands of one dtype on a walk. Element holds the bytes of a number while the kernel runs.
-struct Two {
-  Operand x, y;
-  Dtype dtype;
-  Shape shape;
-  Element x_value, y_value;
-
-  Two(const Operand& a, const Operand& b, Dtype common, const char* op)
-      : x(convert(a, common)),
-        y(convert(b, common)),
-        dtype(common),
-        shape(shape_together(x, y, op)),
-        x_value(x.is_scalar() ? x.scalar() : Scalar(), x.is_scalar() ? common : Dtype::Float32),
-        y_value(y.is_scalar() ? y.scalar() : Scalar(), y.is_scalar() ? common : Dtype::Float32) {}
-  Tensor result(Dtype out_dtype) const {
-    return elementwise_result(shape, out_dtype, {&tensor_of(x), &tensor_of(y)});
-  }
-  bool walk(const Tensor& out, Walk* walk) const {
-    WalkBuilder builder(shape);
-    builder.operand(out);
-    x.is_scalar() ? builder.value(x_value.bytes) : builder.operand(x.tensor());
-    y.is_scalar() ? builder.value(y_value.bytes) : builder.operand(y.tensor());
-    return builder.build(walk);
-  }
-};
 
 Tensor compute(BinaryOp op, const Operand& x, const Operand& y, Dtype dtype, const char* name,
                double p0 = 1) {
@@ -67,29 +15,6 @@ Tensor compute(BinaryOp op, const Operand& x, const Operand& y, Dtype dtype, con
   Walk walk;
   if (two.walk(out, &walk)) out.kernels().binary(op, dtype, walk, &p0);
   return out;
-}
-
-Tensor compare(CompareOp op, const Operand& x, const Operand& y, const char* name) {
-  const Two two(x, y, result_type(x, y), name);
-  const Tensor out = two.result(Dtype::Bool);
-  Walk walk;
-  if (two.walk(out, &walk)) out.kernels().compare(op, two.dtype, walk);
-  return out;
-}
-
-// Records z = f(x, y). `back(g, x, y, wants_x)` gives the gradient of one side before broadcasting is undone.
-template <class F>
-void record_two(const char* name, const Tensor& z, const Operand& x, const Operand& y, F back) {
-  const Tensor &tx = tensor_of(x), &ty = tensor_of(y);
-  record(name, z, {&tx, &ty}, [x = SavedOperand(x), y = SavedOperand(y), back](Back& b) -> Tensors {
-    const Operand xs = x.get(b), ys = y.get(b);
-    const auto side = [&](int i, const Operand& operand) {
-      if (!b.needs(i)) return Tensor();
-      const Tensor g = back(b.grad(), xs, ys, i == 0);
-      return to(reduce_to(g, operand.tensor().shape()), operand.tensor().dtype());
-    };
-    return {side(0, xs), side(1, ys)};
-  });
 }
 
 Dtype float_type(const Operand& x, const Operand& y) {
@@ -373,22 +298,6 @@ Tensor bitwise_left_shift(const Operand& x, const Operand& y) {
 }
 Tensor bitwise_right_shift(const Operand& x, const Operand& y) {
   return bitwise(BinaryOp::ShiftRight, "bitwise_right_shift", x, y);
-}
-
-Tensor eq(const Operand& x, const Operand& y) { return compare(CompareOp::Eq, x, y, "eq"); }
-Tensor ne(const Operand& x, const Operand& y) { return compare(CompareOp::Ne, x, y, "ne"); }
-Tensor lt(const Operand& x, const Operand& y) { return compare(CompareOp::Lt, x, y, "lt"); }
-Tensor le(const Operand& x, const Operand& y) { return compare(CompareOp::Le, x, y, "le"); }
-Tensor gt(const Operand& x, const Operand& y) { return compare(CompareOp::Gt, x, y, "gt"); }
-Tensor ge(const Operand& x, const Operand& y) { return compare(CompareOp::Ge, x, y, "ge"); }
-Tensor logical_and(const Operand& x, const Operand& y) {
-  return compare(CompareOp::LogicalAnd, x, y, "logical_and");
-}
-Tensor logical_or(const Operand& x, const Operand& y) {
-  return compare(CompareOp::LogicalOr, x, y, "logical_or");
-}
-Tensor logical_xor(const Operand& x, const Operand& y) {
-  return compare(CompareOp::LogicalXor, x, y, "logical_xor");
 }
 
 Tensor binary_(const Tensor& x, const Operand& y, BinaryFunction function) {

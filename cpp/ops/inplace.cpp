@@ -14,6 +14,12 @@ Tensor IntoTarget::take(const Shape& shape, Dtype dtype) {
 }
 
 void check_inplace(const Tensor& x, const char* op) {
+  if (!x.is_contiguous() && overlaps_itself(x.shape(), x.strides()))
+    fail<ShapeError>(op,
+                     ": unsupported operation: more than one element of the written-to tensor refers to a "
+                     "single memory location (shape ",
+                     x.shape(), ", strides ", x.strides(),
+                     "). Please clone() the tensor before performing the operation.");
   if (!grad_enabled()) return;
   if (requires_grad(x) && is_leaf(x))
     fail<Error>(op, ": a leaf Variable that requires grad is being used in an in-place operation.");

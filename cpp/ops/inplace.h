@@ -18,7 +18,8 @@ class IntoTarget {
   const Tensor* before_;
 };
 
-// May x be changed in place now? Error for leaves that want a gradient (and views of them) while recording.
+// May x be changed in place now? Error for tensors that repeat a place in memory, and while recording for
+// leaves that want a gradient (and views of them).
 void check_inplace(const Tensor& x, const char* op);
 
 namespace ops {
@@ -50,6 +51,7 @@ Tensor change(const Tensor& x, const Operand& y, F f) {
         x.storage_ref()->owners() != owners;  // the way back needs the old x: compute from a copy of it
     return assign_(x, kept && value.storage_ref() != x.storage_ref() ? f(clone(x)) : value);
   }
+  check_inplace(x, "in-place operation");
   bool into;
   Tensor result;
   {

@@ -1,5 +1,5 @@
 // Optimizer steps over all parameters of a group at once. In place, not recorded.
-#include "ops/walk.h"
+#include "ops/inplace.h"
 
 namespace lamina::ops {
 namespace {
@@ -40,16 +40,21 @@ void run(const char* op, const Tensors& params, const Tensors& grads,
   for (const Tensors* state : states)
     if (!state->empty() && state->size() != params.size())
       fail<ShapeError>(op, ": ", params.size(), " parameters but ", state->size(), " states");
+  for (size_t i = 0; i < params.size(); ++i) {  // all checks before the first change
+    if (!is_floating(params[i].dtype()))
+      fail<TypeError>(op, ": expected floating parameters, got ", name_of(params[i].dtype()));
+    check_inplace(params[i], op);
+    check(op, params[i], grads[i], "gradient");
+    for (const Tensors* state : states)
+      if (!state->empty()) check(op, params[i], (*state)[i], "state");
+  }
   for (Dtype dtype : {Dtype::Float32, Dtype::Float64}) {
     std::vector<OptimItem> items;
     std::vector<Staged> staged;
     staged.reserve(params.size() * 5);
     for (size_t i = 0; i < params.size(); ++i) {
       const Tensor& p = params[i];
-      if (!is_floating(p.dtype()))
-        fail<TypeError>(op, ": expected floating parameters, got ", name_of(p.dtype()));
       if ((p.dtype() == Dtype::Float64) != (dtype == Dtype::Float64) || p.numel() == 0) continue;
-      check(op, p, grads[i], "gradient");
       OptimItem item{};
       item.n = p.numel();
       item.first = i < first.size() && first[i];
@@ -58,7 +63,6 @@ void run(const char* op, const Tensors& params, const Tensors& grads,
       int slot = 0;
       for (const Tensors* state : states) {
         if (!state->empty()) {
-          check(op, p, (*state)[i], "state");
           item.state[slot] = staged.emplace_back((*state)[i], dtype, true).data();
         }
         ++slot;

@@ -171,22 +171,6 @@ Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
       });
 }
 
-namespace {
-// May two indices of this geometry meet one address?
-bool repeats(const Shape& shape, const Shape& strides) {
-  std::vector<std::pair<int64_t, int64_t>> dims;  // stride, size
-  for (int d = 0; d < shape.size(); ++d)
-    if (shape[d] > 1) dims.emplace_back(strides[d], shape[d]);
-  std::sort(dims.begin(), dims.end());
-  int64_t reach = 0;
-  for (const auto& [stride, size] : dims) {
-    if (stride <= reach) return true;
-    reach += stride * (size - 1);
-  }
-  return false;
-}
-}  // namespace
-
 Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, int64_t origin,
                     const Shape& view_strides, int64_t view_offset) {
   // Both geometries address one storage: add into an image of it, then look at it as the input did.
@@ -204,7 +188,7 @@ Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, i
   };
   Tensor image = full({size}, 0, g.dtype());
   image = index_add(image, 0, positions(g.shape(), view_strides, view_offset), reshape(g, {-1}), 1);
-  if (repeats(shape, strides)) {  // elements of the input that share a place share its gradient
+  if (overlaps_itself(shape, strides)) {  // elements of the input that share a place share its gradient
     const Tensor places = positions(shape, strides, origin);
     const Tensor ones = full({places.numel()}, 1, g.dtype());
     image = div(image, clamp(index_add(full({size}, 0, g.dtype()), 0, places, ones, 1), Scalar(1.0), {}));

@@ -108,6 +108,21 @@ void check_geometry(const Storage& storage, Dtype dtype, const Shape& shape, con
                      " leaves a storage of ", elements, " elements");
 }
 
+bool overlaps_itself(const Shape& shape, const Shape& strides) {
+  std::vector<std::pair<int64_t, int64_t>> dims;  // stride, size
+  for (int d = 0; d < shape.size(); ++d) {
+    if (shape[d] == 0) return false;
+    if (shape[d] > 1) dims.emplace_back(strides[d], shape[d]);
+  }
+  std::sort(dims.begin(), dims.end());
+  int64_t reach = 0;  // of all smaller strides together
+  for (const auto& [stride, size] : dims) {
+    if (stride <= reach) return true;
+    reach += stride * (size - 1);
+  }
+  return false;
+}
+
 bool view_strides(const Tensor& x, const Shape& shape, Shape* strides) {
   *strides = contiguous_strides(shape);
   if (x.numel() == 0 || x.is_contiguous()) return true;

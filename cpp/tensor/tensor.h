@@ -100,6 +100,9 @@ inline Tensor alias(const Tensor& x) { return alias(x, x.shape(), x.strides(), x
 void check_geometry(const Storage& storage, Dtype dtype, const Shape& shape, const Shape& strides,
                     int64_t offset, const char* op);
 
+// May two indices of this geometry meet one address?
+bool overlaps_itself(const Shape& shape, const Shape& strides);
+
 // The strides that view x as `shape` without moving data; false where there are none.
 bool view_strides(const Tensor& x, const Shape& shape, Shape* strides);
 // Fills in one -1 and checks the count of elements.
