@@ -69,6 +69,10 @@ Scalar neutral(ReduceOp op) {
 
 Tensor reduce(ReduceOp op, const Tensor& x, const Plan& plan, bool keepdim, Dtype out_dtype, const char* name,
               double scale = 1) {
+  const bool adds = op == ReduceOp::Sum || op == ReduceOp::Prod;
+  // The kernel writes sums of integers as int64.
+  if (adds && !is_floating(x.dtype()) && out_dtype != Dtype::Int64)
+    return to(reduce(op, x, plan, keepdim, Dtype::Int64, name, scale), out_dtype);
   const Tensor kept = empty(plan.kept, out_dtype);
   const Tensor out = alias(kept, plan.shape(keepdim), contiguous_strides(plan.shape(keepdim)), 0);
   if (plan.count == 0) {

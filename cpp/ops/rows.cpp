@@ -61,6 +61,10 @@ Tensor arg_only(bool largest, const Tensor& x, std::optional<int64_t> dim, bool 
 }
 
 Tensor scan(ScanOp op, const Tensor& input, const RowView& view, Dtype out_dtype) {
+  const bool adds = op == ScanOp::Sum || op == ScanOp::Prod;
+  // The kernel writes running sums of integers as int64.
+  if (adds && !is_floating(out_dtype) && out_dtype != Dtype::Int64)
+    return to(scan(op, input, view, Dtype::Int64), out_dtype);
   const Tensor y = empty(input.shape(), out_dtype);
   Rows rows = view.rows;
   rows.dtype = out_dtype;
