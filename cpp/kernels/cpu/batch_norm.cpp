@@ -34,11 +34,13 @@ void normalise_runs(const BatchNorm& p, const Norm<T>& a, int64_t c, const Runs&
   const double scale = rstd_of(a.var[c], p.eps) * static_cast<double>(weight_of(a.w, c));
   const V centre = set<V>(a.mean[c]), factor = set<V>(static_cast<Compute<T>>(scale)),
           shift = set<V>(bias_of(a.b, c));
-  const T* x = a.x + offset;
-  T* y = a.y + offset;
-  for_run_vectors<V>(runs, [&](int, int64_t i, auto lanes) {
-    put_lanes(y + i, fma(get_lanes(x + i, lanes) - centre, factor, shift), lanes);
-  });
+  for (int64_t i = 0; i < runs.count; i++) {
+    const T* x = a.x + offset + i * runs.stride;
+    write_vectors(
+        is_streamed(p.dtype, p.n * p.c * p.spatial), a.y + offset + i * runs.stride, runs.length,
+        [&](int64_t j, auto lanes) { return fma(get_lanes(x + j, lanes) - centre, factor, shift); });
+  }
+  stream_fence();
 }
 
 template <class T>
@@ -151,13 +153,18 @@ void grad_channel(const BatchNorm& p, bool training, const Grad<T>& a, int64_t c
   });
   const Slope<T> slope = slope_of(p, training, a, c, sum, dot);
   if (a.dx == nullptr) return;
-  T* dx = a.dx + c * p.spatial;
   const V centre = set<V>(slope.centre), scale = set<V>(slope.scale), g_mean = set<V>(slope.g_mean);
   const V x_factor = set<V>(slope.x_factor);
-  for_run_vectors<V>(runs, [&](int, int64_t i, auto lanes) {
-    const V gi = get_lanes(g + i, lanes) - g_mean;
-    put_lanes(dx + i, fnma(get_lanes(x + i, lanes) - centre, x_factor, gi) * scale, lanes);
-  });
+  for (int64_t i = 0; i < p.n; i++) {
+    const T* gi = g + i * runs.stride;
+    const T* xi = x + i * runs.stride;
+    write_vectors(is_streamed(p.dtype, p.n * runs.stride), a.dx + c * p.spatial + i * runs.stride, p.spatial,
+                  [&](int64_t j, auto lanes) {
+                    const V gj = get_lanes(gi + j, lanes) - g_mean;
+                    return fnma(get_lanes(xi + j, lanes) - centre, x_factor, gj) * scale;
+                  });
+  }
+  stream_fence();
 }
 
 template <class T>

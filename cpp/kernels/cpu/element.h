@@ -142,6 +142,31 @@ LAMINA_INLINE void for_vectors(int64_t n, F&& body) {
   if (i < n) body(i, n - i);
 }
 
+// Whether an output of n elements is so large that it is written past the caches: it would not stay there,
+// and memory need not be read before it is written.
+LAMINA_INLINE bool is_streamed(Dtype dtype, int64_t n) {
+  return n * static_cast<int64_t>(size_of(dtype)) >= int64_t(32) << 20 && !is_half(dtype);
+}
+// y[i] = value(i, lanes) for [0, n), past the caches where `streamed`, but for the ends that are no whole
+// aligned vector. After the last one comes a stream_fence().
+template <class T, class F>
+LAMINA_INLINE void write_vectors(bool streamed, T* y, int64_t n, F&& value) {
+  using V = Lanes<T>;
+  if constexpr (!kIsHalf<T>) {
+    if (streamed && n >= 2 * V::width) {
+      constexpr uintptr_t bytes = V::width * sizeof(T);
+      const int64_t head =
+          static_cast<int64_t>((bytes - reinterpret_cast<uintptr_t>(y) % bytes) % bytes / sizeof(T));
+      if (head > 0) put_n(y, value(0, head), head);
+      int64_t i = head;
+      for (; i + V::width <= n; i += V::width) stream(y + i, value(i, FullWidth<V>()));
+      if (i < n) put_n(y + i, value(i, n - i), n - i);
+      return;
+    }
+  }
+  for_vectors<V>(n, [&](int64_t i, auto lanes) { put_lanes(y + i, value(i, lanes), lanes); });
+}
+
 // Whether an element is zero: integers are looked at as bits, halves as bits without a sign, so that few
 // loops serve all dtypes.
 struct HalfBits {

@@ -104,6 +104,7 @@ void moment_of_columns(const T* x, int64_t n, int64_t stride, int64_t width, dou
     for (int64_t j = 0; j < width; j++) sum[j] = first[j] = second[j] = 0;
     for (int64_t i = begin; i < end; i++) {
       for_vectors<V>(width, [&](int64_t j, auto lanes) {
+        __builtin_prefetch(x + (i + 8) * stride + j);
         put_lanes(sum + j, get_lanes(sum + j, lanes) + get_lanes(x + i * stride + j, lanes), lanes);
       });
     }

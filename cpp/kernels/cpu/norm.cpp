@@ -61,7 +61,7 @@ template <class T>
 void row_norm_of(const RowNorm& p, const T* x, const T* w, const T* b, T* y, Compute<T>* mean,
                  Compute<T>* rstd) {
   using V = Lanes<T>;
-  const bool channel = p.channel_size > 0;
+  const bool channel = p.channel_size > 0, streamed = is_streamed(p.dtype, p.rows * p.n);
   parallel_range(p.rows, max_of(1, kGrain / 2 / p.n), [&](int64_t from, int64_t to) {
     for (int64_t row = from; row < to; row++) {
       const T* in = x + row * p.n;
@@ -78,12 +78,15 @@ void row_norm_of(const RowNorm& p, const T* x, const T* w, const T* b, T* y, Com
       const V centre = set<V>(mean[row]), spread = set<V>(rstd[row]);
       for_stretches(p, row, [&](const Stretch& s) {
         const Affine<T> weight(w, channel, s, 1), bias(b, channel, s, 0);
-        for_vectors<V>(s.end - s.begin, [&](int64_t i, auto lanes) {
-          const V normal = (get_lanes(in + s.begin + i, lanes) - centre) * spread;
-          put_lanes(out + s.begin + i, fma(normal, weight.at(i, lanes), bias.at(i, lanes)), lanes);
+        const T* from = in + s.begin;
+        write_vectors(streamed, out + s.begin, s.end - s.begin, [&](int64_t i, auto lanes) {
+          __builtin_prefetch(from + p.n + i, 0, 2);
+          const V normal = (get_lanes(from + i, lanes) - centre) * spread;
+          return fma(normal, weight.at(i, lanes), bias.at(i, lanes));
         });
       });
     }
+    stream_fence();
   });
 }
 
@@ -97,6 +100,7 @@ struct Grad {
   const T* x;
   const T* w;
   T* dx;
+  bool streamed;
 };
 
 // With xhat = (x - mean) * rstd and gw = g * w: dx = rstd * (gw - mean(gw) - xhat * mean(gw * xhat)), dw =
@@ -145,10 +149,13 @@ void row_grad(const RowNorm& p, int64_t row, const Grad<T>& a, Compute<T> mean, 
   const V mean_dot = set<V>(static_cast<Compute<T>>(dot / static_cast<double>(p.n)));
   for_stretches(p, row, [&](const Stretch& s) {
     const Affine<T> weight(a.w, channel, s, 1);
-    for_vectors<V>(s.end - s.begin, [&](int64_t i, auto lanes) {
-      const V xhat = (get_lanes(x + s.begin + i, lanes) - centre) * spread;
-      const V gw = get_lanes(g + s.begin + i, lanes) * weight.at(i, lanes);
-      put_lanes(dx + s.begin + i, (fnma(xhat, mean_dot, gw) - mean_gw) * spread, lanes);
+    const T* gs = g + s.begin;
+    const T* xs = x + s.begin;
+    write_vectors(a.streamed, dx + s.begin, s.end - s.begin, [&](int64_t i, auto lanes) {
+      __builtin_prefetch(gs + p.n + i, 0, 2);
+      __builtin_prefetch(xs + p.n + i, 0, 2);
+      const V xhat = (get_lanes(xs + i, lanes) - centre) * spread;
+      return (fnma(xhat, mean_dot, get_lanes(gs + i, lanes) * weight.at(i, lanes)) - mean_gw) * spread;
     });
   });
 }
@@ -183,6 +190,7 @@ void row_norm_grad_of(const RowNorm& p, const Grad<T>& a, const Compute<T>* mean
         row_grad(p, row, a, p.rms ? Compute<T>(0) : mean[row], rstd[row], part, part + affine);
       }
     }
+    stream_fence();
   });
   add_groups(parts, groups, 2 * affine, affine, dw);
   add_groups(parts + affine, groups, 2 * affine, affine, db);
@@ -209,7 +217,7 @@ void row_norm_grad(const RowNorm& p, const void* g, const void* x, const void* w
   by_float(p.dtype, [&](auto type) {
     using T = decltype(type);
     const Grad<T> a = {static_cast<const T*>(g), static_cast<const T*>(x), static_cast<const T*>(w),
-                       static_cast<T*>(dx)};
+                       static_cast<T*>(dx), is_streamed(p.dtype, p.rows * p.n)};
     row_norm_grad_of(p, a, static_cast<const Compute<T>*>(mean), static_cast<const Compute<T>*>(rstd),
                      static_cast<T*>(dw), static_cast<T*>(db), static_cast<Compute<T>*>(scratch));
   });

@@ -7,15 +7,9 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-constexpr int64_t kHeld = 16384;  // elements of a row whose exponentials are held in a buffer
-constexpr int64_t kStreamBytes =
-    16 << 20;                       // outputs of this size are not worth caching: written past the caches
+constexpr int64_t kHeld = 16384;    // elements of a row whose exponentials are held in a buffer
 constexpr int64_t kColumns = 1024;  // columns that are worked on together where inner > 1
 constexpr int kRows = 8;            // rows that share one rescaling of the sums
-
-bool is_streamed(const Rows& r) {
-  return r.outer * r.n * r.inner * static_cast<int64_t>(size_of(r.dtype)) >= kStreamBytes;
-}
 
 template <class F>
 void for_rows(const Rows& r, F&& body) {
@@ -37,25 +31,6 @@ void for_column_groups(const Rows& r, F&& body) {
     }
     stream_fence();
   });
-}
-
-// y[i] = value(i, lanes) for [0, n): past the caches, but for the ends that are no whole aligned vector.
-template <class T, class F>
-LAMINA_INLINE void write_row(bool streamed, T* y, int64_t n, F&& value) {
-  using V = Lanes<T>;
-  if constexpr (!kIsHalf<T>) {
-    if (streamed && n >= 2 * V::width) {
-      constexpr uintptr_t bytes = V::width * sizeof(T);
-      const int64_t head =
-          static_cast<int64_t>((bytes - reinterpret_cast<uintptr_t>(y) % bytes) % bytes / sizeof(T));
-      if (head > 0) put_n(y, value(0, head), head);
-      int64_t i = head;
-      for (; i + V::width <= n; i += V::width) stream(y + i, value(i, FullWidth<V>()));
-      if (i < n) put_n(y + i, value(i, n - i), n - i);
-      return;
-    }
-  }
-  for_vectors<V>(n, [&](int64_t i, auto lanes) { put_lanes(y + i, value(i, lanes), lanes); });
 }
 
 // The largest value of a dense row; a NaN may get lost, the sum of exponentials finds it again.
@@ -119,11 +94,11 @@ void softmax_row(bool streamed, const T* x, T* y, int64_t n, Compute<T>* held) {
     const Compute<T> sum =
         sum_exp(x, n, top, [&](int64_t i, V e, auto lanes) { put_lanes(held + i, e, lanes); });
     const V scale = set<V>(1 / sum);
-    write_row(streamed, y, n, [&](int64_t i, auto lanes) { return get_lanes(held + i, lanes) * scale; });
+    write_vectors(streamed, y, n, [&](int64_t i, auto lanes) { return get_lanes(held + i, lanes) * scale; });
   } else {
     const V m = set<V>(top), scale = set<V>(1 / sum_exp(x, n, top, [](int64_t, V, auto) {}));
-    write_row(streamed, y, n,
-              [&](int64_t i, auto lanes) { return exp(get_lanes(x + i, lanes) - m) * scale; });
+    write_vectors(streamed, y, n,
+                  [&](int64_t i, auto lanes) { return exp(get_lanes(x + i, lanes) - m) * scale; });
   }
 }
 
@@ -133,7 +108,7 @@ void log_softmax_row(bool streamed, const T* x, T* y, int64_t n) {
   const Compute<T> top = row_max(x, n);
   const double sum = static_cast<double>(sum_exp(x, n, top, [](int64_t, V, auto) {}));
   const V m = set<V>(top), log_sum = set<V>(static_cast<Compute<T>>(::log(sum)));
-  write_row(streamed, y, n, [&](int64_t i, auto lanes) { return get_lanes(x + i, lanes) - m - log_sum; });
+  write_vectors(streamed, y, n, [&](int64_t i, auto lanes) { return get_lanes(x + i, lanes) - m - log_sum; });
 }
 
 // An infinite value is not subtracted from itself: that would not be a number.
@@ -188,7 +163,7 @@ void softmax_columns(bool log, bool streamed, const T* x, T* y, int64_t n, int64
   });
   for (int64_t i = 0; i < n; i++) {
     const T* row = x + i * inner;
-    write_row(streamed, y + i * inner, columns, [&](int64_t j, auto lanes) {
+    write_vectors(streamed, y + i * inner, columns, [&](int64_t j, auto lanes) {
       __builtin_prefetch(row + kRows / 2 * inner + j, 0, 2);
       const V shifted = get_lanes(row + j, lanes) - get_lanes(shift + j, lanes);
       const V s = get_lanes(sum + j, lanes);
@@ -221,7 +196,7 @@ void softmax_grad_row(bool log, bool streamed, const T* g, const T* y, T* dx, in
   }
   for (; i < n; i += w) a = part(i, a, min_of(w, n - i));
   const V sum = set<V>(reduce_add((a + b) + (c + d)));
-  write_row(streamed, dx, n, [&](int64_t j, auto lanes) {
+  write_vectors(streamed, dx, n, [&](int64_t j, auto lanes) {
     return softmax_slope<V>(log, get_lanes(g + j, lanes), get_lanes(y + j, lanes), sum);
   });
 }
@@ -244,7 +219,7 @@ void softmax_grad_columns(bool log, bool streamed, const T* g, const T* y, T* dx
   for (int64_t i = 0; i < n; i++) {
     const T* gi = g + i * inner;
     const T* yi = y + i * inner;
-    write_row(streamed, dx + i * inner, columns, [&](int64_t j, auto lanes) {
+    write_vectors(streamed, dx + i * inner, columns, [&](int64_t j, auto lanes) {
       __builtin_prefetch(gi + kRows / 2 * inner + j, 0, 2);
       __builtin_prefetch(yi + kRows / 2 * inner + j, 0, 2);
       return softmax_slope<V>(log, get_lanes(gi + j, lanes), get_lanes(yi + j, lanes),
@@ -281,7 +256,7 @@ void softmax(bool log, const Rows& r, const void* x, void* y) {
     using T = decltype(type);
     const T* in = static_cast<const T*>(x);
     T* out = static_cast<T*>(y);
-    const bool streamed = is_streamed(r);
+    const bool streamed = is_streamed(r.dtype, r.outer * r.n * r.inner);
     if (r.inner == 1) {
       return for_rows(r, [&](int64_t i) {
         if (log) return log_softmax_row(streamed, in + i * r.n, out + i * r.n, r.n);
@@ -302,7 +277,7 @@ void softmax_grad(bool log, const Rows& r, const void* g, const void* y, void* d
     const T* grad = static_cast<const T*>(g);
     const T* out = static_cast<const T*>(y);
     T* in_grad = static_cast<T*>(dx);
-    const bool streamed = is_streamed(r);
+    const bool streamed = is_streamed(r.dtype, r.outer * r.n * r.inner);
     if (r.inner == 1) {
       return for_rows(r, [&](int64_t i) {
         const int64_t at = i * r.n;
