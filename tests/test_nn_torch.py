@@ -287,7 +287,10 @@ ABSENT = {
 
 def parameters(function: Any, without: set[str]) -> list[tuple[str, Any]]:
     found = inspect.signature(function).parameters.values()
-    return [(p.name, p.default) for p in found if p.name not in without | {"self"}]
+    # A default that is a function is known by its name.
+    return [
+        (p.name, getattr(p.default, "__name__", p.default)) for p in found if p.name not in without | {"self"}
+    ]
 
 
 def has_signature(function: Any) -> bool:

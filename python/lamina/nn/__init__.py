@@ -31,6 +31,9 @@ from lamina.nn.modules.activation import (
     Tanhshrink,
     Threshold,
 )
+from lamina.nn.modules.attention import (
+    MultiheadAttention,
+)
 from lamina.nn.modules.batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -152,6 +155,15 @@ from lamina.nn.modules.rnn_cell import (
 from lamina.nn.modules.sparse import (
     Embedding,
 )
+from lamina.nn.modules.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerEncoder,
+)
+from lamina.nn.modules.transformer_layer import (
+    TransformerDecoderLayer,
+    TransformerEncoderLayer,
+)
 from lamina.nn.parameter import Buffer, Parameter
 
 __all__ = [
@@ -225,6 +237,7 @@ __all__ = [
     "ModuleList",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -259,6 +272,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "Unfold",

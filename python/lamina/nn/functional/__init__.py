@@ -64,6 +64,7 @@ from lamina.nn.functional.margin_loss import (
     triplet_margin_loss,
 )
 from lamina.nn.functional.matrix import bilinear, embedding, linear, one_hot
+from lamina.nn.functional.multi_head_attention import multi_head_attention_forward
 from lamina.nn.functional.noise import (
     alpha_dropout,
     dropout,
@@ -149,6 +150,7 @@ __all__ = [
     "max_pool2d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",

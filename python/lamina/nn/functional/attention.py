@@ -28,7 +28,9 @@ def scaled_dot_product_attention(
     Source: Vaswani et al., Attention Is All You Need, 2017.
 
     Raises:
-        ShapeError: sizes do not fit, or both ``attn_mask`` and ``is_causal`` are given.
+        ShapeError: sizes do not fit, both ``attn_mask`` and ``is_causal`` are given, or ``dropout_p`` is no
+            probability.
+        TypeError: ``attn_mask`` is neither bool nor floating.
 
     >>> x = lamina.ones(1, 2, 4)
     >>> lamina.nn.functional.scaled_dot_product_attention(x, x, x).shape[2]
@@ -36,6 +38,11 @@ def scaled_dot_product_attention(
     """
     if is_causal and attn_mask is not None:
         raise _core.ShapeError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
+    if attn_mask is not None and attn_mask.dtype != lamina.bool and not attn_mask.is_floating_point():
+        raise _core.DtypeError(
+            "scaled_dot_product_attention: Expected attn_mask dtype to be bool or float, "
+            f"but got {attn_mask.dtype}"
+        )
     if enable_gqa:
         key, value = _repeat_heads(query, key), _repeat_heads(query, value)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
@@ -55,7 +62,7 @@ def scaled_dot_product_attention(
     weights = _core.softmax(scores, -1)
     if seeing is not None:
         weights = weights.masked_fill(~seeing, 0.0)
-    if dropout_p > 0.0:
+    if dropout_p != 0.0:
         weights = _core.dropout(weights, dropout_p)
     return weights.matmul(value)
 

@@ -65,6 +65,10 @@ class Linear(Module):
         )
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """``Linear`` under the name by which ``MultiheadAttention`` prints its last product."""
+
+
 class Bilinear(Module):
     """``x1 @ weight[k] @ x2 + bias[k]``: (..., in1_features), (..., in2_features) -> (..., out_features).
 
