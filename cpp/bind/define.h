@@ -38,6 +38,13 @@ void inplace_method(const char* name, std::function<Tensor(const Tensor&, Args..
 
 using Free = py::call_guard<NoGil>;
 
+// x = f(x), where the way back of f may look at x: while recording, f reads a copy that outlives the old
+// values.
+template <class F>
+Tensor rewrite(const Tensor& x, F f) {
+  return ops::assign_(x, f(grad_enabled() ? ops::clone(x) : x));
+}
+
 // What `out=` does with a result: None gives the result itself, a tensor takes its values (and its shape,
 // where that differs).
 Tensor into_out(const Tensor& result, const MaybeTensor& out);

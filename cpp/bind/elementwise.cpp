@@ -105,6 +105,13 @@ const Entry kActivations[] = {
     {"selu", ops::selu, true},
 };
 
+Tensor round_to(const Tensor& x, int decimals) {
+  if (decimals == 0) return ops::round(x);
+  const double scale = std::pow(10.0, std::abs(decimals));
+  if (decimals > 0) return ops::div(ops::round(ops::mul(x, scale)), scale);
+  return ops::mul(ops::round(ops::div(x, scale)), scale);
+}
+
 bool tanh_form(const std::string& approximate) {
   if (approximate == "tanh") return true;
   if (approximate != "none")
@@ -135,16 +142,15 @@ void bind_elementwise(py::module_& m) {
   both(
       m, "round",
       [](const Tensor& x, int decimals, const MaybeTensor& out) {
-        if (decimals == 0) return into_out(ops::round(x), out);
-        const double scale = std::pow(10.0, std::abs(decimals));
-        const Tensor scaled = decimals > 0 ? ops::mul(x, scale) : ops::div(x, scale);
-        const Tensor y =
-            decimals > 0 ? ops::div(ops::round(scaled), scale) : ops::mul(ops::round(scaled), scale);
-        return into_out(y, out);
+        return into_out(round_to(x, decimals), out);
       },
       arg("input"), py::kw_only(), arg("decimals") = 0, arg("out") = py::none(), Free());
   method(
-      "round_", [](const Tensor& x) { return ops::unary_(x, ops::round); }, Free());
+      "round_",
+      [](const Tensor& x, int decimals) {
+        return decimals == 0 ? ops::unary_(x, ops::round) : ops::assign_(x, round_to(x, decimals));
+      },
+      py::kw_only(), arg("decimals") = 0, Free());
   m.def(
       "gelu",
       [](const Tensor& x, const std::string& approximate) { return ops::gelu(x, tanh_form(approximate)); },

@@ -117,7 +117,9 @@ void bind_rows(py::module_& m) {
         },
         arg("input"), arg("dim"), py::kw_only(), arg("dtype") = py::none(), arg("out") = py::none(), Free());
     method((std::string(name) + "_").c_str(),
-           [run](const Tensor& x, int64_t dim) { return ops::assign_(x, run(x, dim, x.dtype())); },
+           [run](const Tensor& x, int64_t dim) {
+             return rewrite(x, [&](const Tensor& self) { return run(self, dim, x.dtype()); });
+           },
            arg("dim"), Free());
   }
   both(

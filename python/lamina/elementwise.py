@@ -198,15 +198,15 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = 
     """
     dim = wrap(dim, y.ndim, "trapezoid")
     size = y.shape[dim]
-    heights = (y.narrow(dim, 1, max(size - 1, 0)) + y.narrow(dim, 0, max(size - 1, 0))) if size else y
     if x is None:
-        return heights.sum(dim) * (0.5 if dx is None else dx / 2)
+        ends = y.select(dim, 0) * 0.5 + y.select(dim, size - 1) * 0.5 if size else 0.0
+        return (y.sum(dim) - ends) * (1.0 if dx is None else dx)
     if dx is not None:
         raise ShapeError("trapezoid: expected x or dx, got both")
     steps = diff(x, dim=-1 if x.ndim == 1 else dim)
     if x.ndim == 1:
         steps = steps.reshape([-1 if d == dim else 1 for d in range(y.ndim)])
-    return (heights * steps).sum(dim) / 2
+    return ((y.narrow(dim, 1, size - 1) + y.narrow(dim, 0, size - 1)) * steps).sum(dim) / 2
 
 
 trapz = trapezoid

@@ -139,8 +139,8 @@ def addbmm(
     alpha: float = 1,
     out: Tensor | None = None,
 ) -> Tensor:
-    """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; with ``beta=0`` input is not read."""
-    return _scaled(input, bmm(batch1, batch2).sum(0), beta, alpha, out)
+    """``beta * input + alpha * bmm(batch1, batch2).sum(0, dtype=batch1.dtype)``; with ``beta=0`` input is not read."""
+    return _scaled(input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha, out)
 
 
 def _scaled(input: Tensor, product: Tensor, beta: float, alpha: float, out: Tensor | None) -> Tensor:
