@@ -4,6 +4,8 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
+constexpr int64_t kInsertion = 48;  // items that are sorted by insertion
+
 // Digits of equal width that together have all the bits.
 struct Digits {
   int count, width;

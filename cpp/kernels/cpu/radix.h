@@ -6,7 +6,6 @@
 
 namespace lamina::LAMINA_ISA {
 
-constexpr int64_t kInsertion = 48;  // items that are sorted by insertion
 constexpr int64_t kLong = 131072;   // items that are sorted by all threads together
 constexpr int64_t kSortParts = 16;  // of such a row, each with a histogram
 constexpr int kDigitBits = 11;

@@ -60,7 +60,7 @@ struct Plan {
   int64_t rest;                  // rows of the array left over from that
 };
 
-void plan_runs(const Reduce& r, Plan& p) {
+void plan_runs(Plan& p) {
   const bool many = p.outputs >= kManyOutputs;
   p.pieces = p.group = p.units = 1;
   if (many || p.segments * p.length <= kRun) {
@@ -72,7 +72,6 @@ void plan_runs(const Reduce& r, Plan& p) {
     p.group = kRun / p.length;
     p.units = chunks_of(p.segments, p.group);
   }
-  (void)r;
 }
 
 void plan_rows(const Reduce& r, Plan& p) {
@@ -110,7 +109,7 @@ Plan plan_of(const Reduce& r) {
   if (p.by_rows) {
     plan_rows(r, p);
   } else {
-    plan_runs(r, p);
+    plan_runs(p);
   }
   return p;
 }
