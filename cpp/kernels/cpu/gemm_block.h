@@ -10,7 +10,7 @@
 namespace lamina::LAMINA_ISA {
 
 // Bytes of a row of a block along k, and of a block of b.
-constexpr int64_t kDepthBytes = 1024;
+constexpr int64_t kDepthBytes = 1280;
 constexpr int64_t kBlockBytes = 1 << 20;
 
 struct Blocking {
@@ -58,7 +58,7 @@ static Blocking blocking_of(const Product<S>& p, int64_t threads) {
   cut_cells(b, max_of(1, kBlockBytes / (b.k * tile_columns * size)), threads);
   const int64_t panels = chunks_of(b.panels, b.across), tiles = chunks_of(b.tiles, b.down);
   b.pack_b = kIsHalf<S> || p.b_column != 1;
-  b.copy_b = !b.pack_b && tiles > 2;
+  b.copy_b = !b.pack_b && (tiles > 2 || p.b_k * size > 1024);
   b.pack_a = kIsHalf<S> || panels > 4 || (panels > 2 && p.a_k != 1 && p.a_row != 1);
   const bool ragged = p.n % Vec<T>::width != 0;
   b.a_size = b.pack_a ? chunks_of(tile_rows * b.k, 16) * 16 : 0;
@@ -134,6 +134,7 @@ static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t 
     t.b_copy = cell.b_packed + column * p.k;
     if (packs && tile == 0) pack_b(p.b + column * p.b_column, p.b_k, p.b_column, columns, p.k, t.b_copy);
     t.b = t.b_copy;
+    if (copies && cell.tiles.count == 1) t.b_copy = nullptr;  // nobody reads it again
     t.b_k = tile_columns;
     if constexpr (!kIsHalf<S>) {
       if (!packs && (copies || !blocking.copy_b || !full)) {

@@ -172,14 +172,28 @@ static void axpy_tile(const Compute<S>* a, int64_t a_row, const S* b, int64_t b_
 }
 
 template <class S, int rows>
-static void axpy_chunk(const Product<S>& p, const Compute<S>* a, int64_t a_row, Compute<S>* sums) {
+static void axpy_rows(const Product<S>& p, const Compute<S>* a, int64_t a_row, Compute<S>* sums) {
   constexpr int room = kRegisters / 2 / (rows == 3 ? 4 : rows), depth = room < 8 ? room : 8;
-  for (int i = 0; i < rows; i++) memset(sums + i * p.c_row, 0, p.n * sizeof(Compute<S>));
   int64_t q = 0;
   for (; q + depth <= p.k; q += depth) {
     axpy_tile<S, rows, depth>(a + q, a_row, p.b + q * p.b_k, p.b_k, p.n, sums, p.c_row);
   }
   for (; q < p.k; q++) axpy_tile<S, rows, 1>(a + q, a_row, p.b + q * p.b_k, p.b_k, p.n, sums, p.c_row);
+}
+
+template <class S>
+static void axpy_chunk(const Product<S>& p, const Compute<S>* a, int64_t a_row, Compute<S>* sums) {
+  for (int64_t i = 0; i < p.m; i++) memset(sums + i * p.c_row, 0, p.n * sizeof(Compute<S>));
+  switch (p.m) {
+    case 1:
+      return axpy_rows<S, 1>(p, a, a_row, sums);
+    case 2:
+      return axpy_rows<S, 2>(p, a, a_row, sums);
+    case 3:
+      return axpy_rows<S, 3>(p, a, a_row, sums);
+    default:
+      return axpy_rows<S, kThinRows>(p, a, a_row, sums);
+  }
 }
 
 // c of columns [begin, end) from the partial sums (parts, m, n).
@@ -238,14 +252,8 @@ static void multiply_thin(const Product<S>& p, Compute<S>* scratch, bool shared)
     T* sums = scratch + i / groups * p.m * p.n + column;
     if (p.b_k == 1) {
       dot_chunk(part, a + k, a_row, sums);
-    } else if (p.m == 1) {
-      axpy_chunk<S, 1>(part, a + k, a_row, sums);
-    } else if (p.m == 2) {
-      axpy_chunk<S, 2>(part, a + k, a_row, sums);
-    } else if (p.m == 3) {
-      axpy_chunk<S, 3>(part, a + k, a_row, sums);
     } else {
-      axpy_chunk<S, 4>(part, a + k, a_row, sums);
+      axpy_chunk(part, a + k, a_row, sums);
     }
   };
   if (shared) {

@@ -18,8 +18,9 @@ struct TileSize {
   static constexpr int columns = vectors * Vec<T>::width;
 };
 
-// How the rows of b are found: at a fixed step, at the step while they are copied for the tiles that follow
-// (the copy costs nothing beside the multiplications), or each where a list says.
+// How the rows of b are found: at a fixed step; at the step, fetched ahead of their turn and, where b_copy is
+// set, copied for the tiles that follow (which costs nothing beside the multiplications); or each where a
+// list says.
 enum class Reading { Steps, Copied, Listed };
 
 // c = alpha * a @ b + beta * c + bias, then relu. a is read value by value, so any strides do; a row of b is
@@ -32,7 +33,7 @@ struct Tile {
   const T* b;
   int64_t b_k;
   const int32_t* b_offset;  // Listed: where each row of b starts
-  T* b_copy;                // Copied: to (k, TileSize::columns)
+  T* b_copy;                // Copied: null, or to (k, TileSize::columns)
   T* c;
   int64_t c_row;
   int last;  // columns in the last vector, 1 .. width
@@ -82,7 +83,7 @@ static void multiply_tile(const Tile<T>& t) {
     for (int v = 0; v < vectors; v++) {
       b_vector[v] = load<V>(b_row + v * V::width);
       if constexpr (reading == Reading::Copied) {
-        store(t.b_copy + p * TileSize<T>::columns + v * V::width, b_vector[v]);
+        if (t.b_copy) store(t.b_copy + p * TileSize<T>::columns + v * V::width, b_vector[v]);
         __builtin_prefetch(b_row + kAhead * b_k + v * V::width);
       }
     }
