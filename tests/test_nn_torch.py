@@ -279,6 +279,8 @@ def test_parameter_lists_print_alike() -> None:
 ABSENT = {
     "embedding": {"scale_grad_by_freq", "sparse"},
     "Embedding": {"scale_grad_by_freq", "sparse", "_weight", "_freeze", "device", "dtype"},
+    "embedding_bag": {"scale_grad_by_freq", "sparse"},
+    "EmbeddingBag": {"scale_grad_by_freq", "sparse"},
     "interpolate": {"antialias"},
     "normalize": {"out"},
     "Hardtanh": {"min_value", "max_value"},

@@ -48,6 +48,10 @@ from lamina.nn.modules.conv import (
     Conv1d,
     Conv2d,
 )
+from lamina.nn.modules.conv_transpose import (
+    ConvTranspose1d,
+    ConvTranspose2d,
+)
 from lamina.nn.modules.distance import (
     CosineSimilarity,
     PairwiseDistance,
@@ -90,6 +94,7 @@ from lamina.nn.modules.margin_loss import (
     CosineEmbeddingLoss,
     HingeEmbeddingLoss,
     MarginRankingLoss,
+    MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
     SoftMarginLoss,
@@ -129,10 +134,16 @@ from lamina.nn.modules.pooling import (
     AdaptiveMaxPool2d,
     AvgPool1d,
     AvgPool2d,
+    LPPool1d,
+    LPPool2d,
     MaxPool1d,
     MaxPool2d,
+    MaxUnpool1d,
+    MaxUnpool2d,
 )
 from lamina.nn.modules.resize import (
+    ChannelShuffle,
+    Fold,
     PixelShuffle,
     PixelUnshuffle,
     Unfold,
@@ -154,6 +165,7 @@ from lamina.nn.modules.rnn_cell import (
 )
 from lamina.nn.modules.sparse import (
     Embedding,
+    EmbeddingBag,
 )
 from lamina.nn.modules.transformer import (
     Transformer,
@@ -189,6 +201,7 @@ __all__ = [
     "BatchNorm3d",
     "Bilinear",
     "Buffer",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "ConstantPad1d",
@@ -196,6 +209,8 @@ __all__ = [
     "ConstantPad3d",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -204,8 +219,10 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
+    "Fold",
     "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
@@ -220,6 +237,8 @@ __all__ = [
     "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
@@ -231,10 +250,13 @@ __all__ = [
     "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
     "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "MultiheadAttention",

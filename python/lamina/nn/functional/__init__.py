@@ -39,8 +39,10 @@ from lamina.nn.functional.activation import (
     threshold_,
 )
 from lamina.nn.functional.attention import scaled_dot_product_attention
-from lamina.nn.functional.conv import conv1d, conv2d, unfold
+from lamina.nn.functional.conv import conv1d, conv2d, fold, unfold
+from lamina.nn.functional.conv_transpose import conv_transpose1d, conv_transpose2d
 from lamina.nn.functional.distance import cosine_similarity, pairwise_distance
+from lamina.nn.functional.embedding_bag import embedding_bag
 from lamina.nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -59,6 +61,7 @@ from lamina.nn.functional.margin_loss import (
     hinge_embedding_loss,
     margin_ranking_loss,
     multi_margin_loss,
+    multilabel_margin_loss,
     multilabel_soft_margin_loss,
     soft_margin_loss,
     triplet_margin_loss,
@@ -90,10 +93,14 @@ from lamina.nn.functional.pooling import (
     adaptive_max_pool2d,
     avg_pool1d,
     avg_pool2d,
+    lp_pool1d,
+    lp_pool2d,
     max_pool1d,
     max_pool2d,
+    max_unpool1d,
+    max_unpool2d,
 )
-from lamina.nn.functional.resize import interpolate, pixel_shuffle, pixel_unshuffle, upsample
+from lamina.nn.functional.resize import channel_shuffle, interpolate, pixel_shuffle, pixel_unshuffle, upsample
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -109,8 +116,11 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -121,7 +131,9 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -145,13 +157,18 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "max_unpool1d",
+    "max_unpool2d",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
@@ -124,3 +125,51 @@ def unfold(
     strides = (by_row * spacings[0], by_column * spacings[1], by_row * steps[0], by_column * steps[1])
     view = windows.as_strided((n, c, *kernels, *counts), (by_n, by_c, *strides), windows.storage_offset())
     return view.reshape(n, c * math.prod(kernels), math.prod(counts))
+
+
+def fold(
+    input: Tensor,
+    output_size: Size,
+    kernel_size: Size,
+    dilation: Size = 1,
+    padding: Size = 0,
+    stride: Size = 1,
+) -> Tensor:
+    """The transpose of ``unfold``: columns (n, c * kh * kw, windows), or without n, are added up where their
+    windows lie in an image (n, c, *output_size).
+
+    Raises:
+        ShapeError: the columns are no windows of this size, or another number than fits into the image.
+
+    >>> lamina.nn.functional.fold(lamina.ones(1, 4, 4), (3, 3), 2)[0, 0].tolist()
+    [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
+    """
+    if input.ndim == 2:
+        return fold(input.unsqueeze(0), output_size, kernel_size, dilation, padding, stride).squeeze(0)
+    size, kernels = sizes(output_size, 2, "output_size"), sizes(kernel_size, 2, "kernel_size")
+    steps, spacings = sizes(stride, 2, "stride"), sizes(dilation, 2, "dilation")
+    borders = sizes(padding, 2, "padding")
+    if input.ndim != 3 or input.shape[1] % math.prod(kernels):
+        raise _core.ShapeError(
+            "fold: Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+            f"but got input of shape {tuple(input.shape)} and kernel_size={kernels}"
+        )
+    height, width = (length + 2 * border for length, border in zip(size, borders, strict=True))
+    counts = tuple(
+        max((length - spacing * (kernel - 1) - 1) // step + 1, 0)
+        for length, spacing, kernel, step in zip((height, width), spacings, kernels, steps, strict=True)
+    )
+    if input.shape[2] != math.prod(counts) or 0 in counts:
+        raise _core.ShapeError(
+            f"fold: Given output_size={size}, kernel_size={kernels}, dilation={spacings}, padding={borders}, "
+            f"stride={steps}, expected size of input's dimension 2 to match the calculated number of sliding "
+            f"blocks {counts[0]} * {counts[1]} = {math.prod(counts)}, but got {input.shape[2]}"
+        )
+    n, channels = input.shape[0], input.shape[1] // math.prod(kernels)
+    # Where in the plane the elements of a column lie, (kh, kw, oh, ow).
+    strides = (width * spacings[0], spacings[1], width * steps[0], steps[1])
+    places = lamina.arange(height * width).as_strided((*kernels, *counts), strides).reshape(-1)
+    planes = lamina.zeros(n * channels, height * width, dtype=input.dtype)
+    planes = planes.index_add(1, places, input.reshape(n * channels, places.numel()))
+    image = planes.reshape(n, channels, height, width)
+    return image[..., borders[0] : height - borders[0], borders[1] : width - borders[1]]

@@ -175,3 +175,32 @@ def multilabel_soft_margin_loss(
     if weight is not None:
         loss = loss * weight
     return reduced(loss.sum(-1) / input.shape[-1], reduction)
+
+
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The sum of ``max(0, 1 - x[y] + x[i]) / c`` over the classes y of a row and the classes i that are not.
+
+    Scores and int64 classes are (n, c) or (c); the classes of a row end before its first -1.
+
+    Raises:
+        ShapeError: other shapes, or shapes that differ.
+        IndexError: a class of c or more.
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    if input.ndim not in (1, 2) or input.shape != target.shape:
+        raise _core.ShapeError(
+            f"multilabel_margin_loss: inconsistent target size: {tuple(target.shape)} for input of size: "
+            f"{tuple(input.shape)}"
+        )
+    listed = (target >= 0).to(lamina.int64).cumprod(-1)
+    classes = target * listed
+    own = lamina.zeros_like(target).scatter_add(-1, classes, listed) > 0
+    gaps = (1 - input.gather(-1, classes).unsqueeze(-1) + input.unsqueeze(-2)).clamp(min=0)
+    counted = (listed > 0).unsqueeze(-1) & ~own.unsqueeze(-2)
+    return reduced((gaps * counted.to(gaps.dtype)).sum((-2, -1)) / input.shape[-1], reduction)

@@ -4,6 +4,7 @@ Layers: lamina.nn.modules.pooling."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -201,3 +202,94 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
         _as_image("adaptive_max_pool1d", input), wanted, return_indices=True
     )
     return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)
+
+
+def lp_pool2d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: Size,
+    stride: Size | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """``(sum of x^p)^(1/p)`` over windows, p = ``norm_type``: (n, c, h, w) or (c, h, w) -> (..., h', w')."""
+    kernels = sizes(kernel_size, 2, "kernel_size")
+    means = avg_pool2d(input.pow(norm_type), kernels, stride, 0, ceil_mode)
+    return (means * math.prod(kernels)).pow(1 / norm_type)
+
+
+def lp_pool1d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: Size,
+    stride: Size | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """``(sum of x^p)^(1/p)`` over each window, p = ``norm_type``: (n, c, l) or (c, l) -> (..., l')."""
+    kernels = sizes(kernel_size, 1, "kernel_size")
+    means = avg_pool1d(input.pow(norm_type), kernels, stride, 0, ceil_mode)
+    return (means * kernels[0]).pow(1 / norm_type)
+
+
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """Each value where ``max_pool2d`` found it, zeros elsewhere: (n, c, h, w) or (c, h, w) -> (..., h', w').
+
+    ``indices`` are those of ``max_pool2d(..., return_indices=True)``. The size is the smallest that pools to
+    h, w, or ``output_size``, with or without (n, c). Source: Zeiler and Fergus, 2014.
+
+    Raises:
+        ShapeError: sizes do not fit, or the windows cannot have come from ``output_size``.
+        IndexError: an index outside of the plane.
+    """
+    return _unpool("max_unpool2d", input, indices, (kernel_size, stride, padding), output_size, 2)
+
+
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """As ``max_unpool2d``: (n, c, l) or (c, l) -> (..., l')."""
+    return _unpool("max_unpool1d", input, indices, (kernel_size, stride, padding), output_size, 1)
+
+
+def _unpool(
+    word: str, input: Tensor, indices: Tensor, window: tuple[Any, Any, Any], given: Any, dims: int
+) -> Tensor:
+    if input.ndim not in (dims + 1, dims + 2) or input.shape != indices.shape:
+        raise _core.ShapeError(
+            f"{word}: expected input and indices of one shape of {dims + 1} or {dims + 2} dimensions, "
+            f"got {tuple(input.shape)} and {tuple(indices.shape)}"
+        )
+    kernels = sizes(window[0], dims, "kernel_size")
+    steps = kernels if window[1] is None else sizes(window[1], dims, "stride")
+    borders = sizes(window[2], dims, "padding")
+    planes = zip(input.shape[-dims:], steps, kernels, borders, strict=True)
+    least = [(size - 1) * step + kernel - 2 * border for size, step, kernel, border in planes]
+    wanted = least if given is None else list(given)
+    if len(wanted) == dims + 2:
+        wanted = wanted[2:]
+    if len(wanted) != dims:
+        raise _core.ShapeError(
+            f"output_size should be a sequence containing {dims} or {dims + 2} elements, "
+            f"but it has a length of '{len(wanted)}'"
+        )
+    for dim, (size, usual, step) in enumerate(zip(wanted, least, steps, strict=True)):
+        if not usual - step < size < usual + step:
+            raise _core.ShapeError(
+                f'invalid output_size "{wanted}" '
+                f"(dim {dim} must be between {usual - step} and {usual + step})"
+            )
+    lead = tuple(input.shape[:-dims])
+    flat = lamina.zeros(*lead, math.prod(wanted), dtype=input.dtype)
+    values = input.reshape(*lead, math.prod(input.shape[-dims:]))
+    return flat.scatter(-1, indices.reshape(values.shape), values).reshape(*lead, *wanted)

@@ -167,3 +167,27 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     *lead, channels, height, width = input.shape
     blocks = input.reshape(-1, channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
     return blocks.reshape(*lead, channels * r * r, height // r, width // r)
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """Channels (n, c, ...) dealt out anew: the first of each group, then the second of each, and so on.
+
+    Source: Zhang et al., ShuffleNet, 2018.
+
+    Raises:
+        ShapeError: fewer than three dimensions, or channels that are no multiple of ``groups``.
+    """
+    if input.ndim < 3:
+        raise _core.ShapeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {tuple(input.shape)}"
+        )
+    if groups <= 0:
+        raise _core.ShapeError(
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
+    n, channels, *plane = input.shape
+    if channels % groups:
+        raise _core.ShapeError(
+            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
+        )
+    return input.reshape(n, groups, channels // groups, *plane).transpose(1, 2).reshape(input.shape)

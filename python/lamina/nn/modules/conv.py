@@ -46,12 +46,12 @@ class _ConvNd(Module):
         self.stride = sizes(stride, self._dims, "stride")
         self.padding = padding if isinstance(padding, str) else sizes(padding, self._dims, "padding")
         self.dilation = sizes(dilation, self._dims, "dilation")
+        self.output_padding = (0,) * self._dims
         self.groups = groups
         self.padding_mode = padding_mode
         self._check()
         self._borders = self._both_sides()
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(lamina.empty(shape, device=device, dtype=dtype))
+        self.weight = Parameter(lamina.empty(self._weight_shape(), device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(lamina.empty(out_channels, device=device, dtype=dtype))
         else:
@@ -76,6 +76,9 @@ class _ConvNd(Module):
             raise _core.ShapeError(
                 f"padding_mode must be zeros, reflect, replicate or circular, but got {self.padding_mode!r}"
             )
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
 
     def _both_sides(self) -> list[int]:
         """The padding as ``F.pad`` wants it: before and after, the last dimension first."""
@@ -106,6 +109,8 @@ class _ConvNd(Module):
             parts.append(f"padding={self.padding}")
         if self.dilation != (1,) * self._dims:
             parts.append(f"dilation={self.dilation}")
+        if any(self.output_padding):
+            parts.append(f"output_padding={self.output_padding}")
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
         if self.bias is None:

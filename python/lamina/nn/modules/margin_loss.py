@@ -124,3 +124,13 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_soft_margin_loss(input, target, weight=self.weight, reduction=self.reduction)
+
+
+class MultiLabelMarginLoss(_Loss):
+    """The sum of ``max(0, 1 - x[y] + x[i]) / c`` over the classes y of a row and the classes i that are not.
+
+    Scores and int64 classes are (n, c) or (c); the classes of a row end before its first -1.
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multilabel_margin_loss(input, target, reduction=self.reduction)

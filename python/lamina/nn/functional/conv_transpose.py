@@ -1,0 +1,102 @@
+"""Transposed convolutions: arguments as users write them, onto the one 2-d law of the core.
+
+Layers: lamina.nn.modules.conv_transpose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lamina import _core
+from lamina._core import Tensor
+from lamina.nn.functional.padding import pad
+from lamina.nn.functional.shape_args import sizes
+
+Size = int | Sequence[int]
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """The transpose of ``conv1d``: (n, c, l) or (c, l) -> (n, out, l') or (out, l').
+
+    ``weight`` is (c, out / groups, k); the rest as in ``conv_transpose2d``.
+    """
+    if weight.ndim != 3 or input.ndim not in (2, 3):
+        raise _core.ShapeError(
+            f"conv_transpose1d: expected input (n, c, l) or (c, l) and weight (c, out / groups, k), "
+            f"got {tuple(input.shape)} and {tuple(weight.shape)}"
+        )
+    return _transposed(
+        input.unsqueeze(-2),
+        weight.unsqueeze(-2),
+        bias,
+        (1, *sizes(stride, 1, "stride")),
+        (0, *sizes(padding, 1, "padding")),
+        (0, *sizes(output_padding, 1, "output_padding")),
+        groups,
+        (1, *sizes(dilation, 1, "dilation")),
+    ).squeeze(-2)
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """The transpose of ``conv2d``: (n, c, h, w) or (c, h, w) -> (n, out, h', w') or (out, h', w').
+
+    ``weight`` is (c, out / groups, kh, kw), ``bias`` (out).
+    ``h' = (h - 1) * stride - 2 * padding + dilation * (kh - 1) + output_padding + 1``: every input adds its
+    window to the output. ``output_padding`` chooses among the sizes that ``conv2d`` makes h of.
+
+    Raises:
+        ShapeError: sizes do not fit, or ``output_padding`` is not below stride or dilation.
+
+    >>> lamina.nn.functional.conv_transpose2d(lamina.ones(1, 1, 1, 1), lamina.ones(1, 1, 2, 2)).sum().item()
+    4.0
+    """
+    return _transposed(
+        input,
+        weight,
+        bias,
+        sizes(stride, 2, "stride"),
+        sizes(padding, 2, "padding"),
+        sizes(output_padding, 2, "output_padding"),
+        groups,
+        sizes(dilation, 2, "dilation"),
+    )
+
+
+def _transposed(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    extra: tuple[int, ...],
+    groups: int,
+    dilation: tuple[int, ...],
+) -> Tensor:
+    """With output padding below the stride, as the core wants it: whole steps are zeros behind the input."""
+    steps = [more // step if step > 0 else 0 for more, step in zip(extra, stride, strict=True)]
+    if any(steps):
+        if any(m >= s and m >= d for m, s, d in zip(extra, stride, dilation, strict=True)):
+            raise _core.ShapeError(
+                "conv_transpose2d: output padding must be smaller than either stride or dilation, "
+                f"but got output_padding {extra}, stride {stride} and dilation {dilation}"
+            )
+        input = pad(input, (0, steps[1], 0, steps[0]))
+        extra = tuple(more % step for more, step in zip(extra, stride, strict=True))
+    return _core.conv_transpose2d(input, weight, bias, stride, padding, extra, groups, dilation)
