@@ -43,6 +43,7 @@ from lamina.nn.functional.conv import conv1d, conv2d, fold, unfold
 from lamina.nn.functional.conv_transpose import conv_transpose1d, conv_transpose2d
 from lamina.nn.functional.distance import cosine_similarity, pairwise_distance
 from lamina.nn.functional.embedding_bag import embedding_bag
+from lamina.nn.functional.grid_sample import affine_grid, grid_sample
 from lamina.nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -107,6 +108,7 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -137,6 +139,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
