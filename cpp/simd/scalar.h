@@ -91,16 +91,16 @@ LAMINA_INLINE F64 fma(F64 a, F64 b, F64 c) { return {a.v * b.v + c.v}; }
 LAMINA_INLINE F64 fnma(F64 a, F64 b, F64 c) { return {c.v - a.v * b.v}; }
 // Takes the place of the one in simd.h, which needs a true fma. Double: by halves of 26 bits (Veltkamp,
 // Dekker 1971).
-LAMINA_INLINE F32 product_error(F32 a, F32 b, F32 p) {
-  return {static_cast<float>(static_cast<double>(a.v) * b.v - p.v)};
+LAMINA_INLINE F32 product_excess(F32 a, F32 b, F32 p) {
+  return {static_cast<float>(p.v - static_cast<double>(a.v) * b.v)};
 }
 LAMINA_INLINE double upper_half(double a) {
   const double c = 0x1.0000002p27 * a;
   return c - (c - a);
 }
-LAMINA_INLINE F64 product_error(F64 a, F64 b, F64 p) {
+LAMINA_INLINE F64 product_excess(F64 a, F64 b, F64 p) {
   const double ah = upper_half(a.v), al = a.v - ah, bh = upper_half(b.v), bl = b.v - bh;
-  return {((ah * bh - p.v) + ah * bl + al * bh) + al * bl};
+  return {((p.v - ah * bh) - ah * bl - al * bh) - al * bl};
 }
 #endif
 LAMINA_INLINE F32 min(F32 a, F32 b) { return {a.v < b.v ? a.v : b.v}; }
@@ -161,12 +161,8 @@ LAMINA_INLINE F32 narrow(F64 low, F64) { return {static_cast<float>(low.v)}; }
 
 // ---- moving lanes ------------------------------------------------------------------------------------
 
-LAMINA_INLINE void load_columns(const float* p, int64_t, F32* columns) {
-  columns[0] = {*p};
-}
-LAMINA_INLINE void load_columns(const double* p, int64_t, F64* columns) {
-  columns[0] = {*p};
-}
+LAMINA_INLINE void load_columns(const float* p, int64_t, F32* columns) { columns[0] = {*p}; }
+LAMINA_INLINE void load_columns(const double* p, int64_t, F64* columns) { columns[0] = {*p}; }
 
 // Lanes 0, 2, 4 ... of a and then of b.
 LAMINA_INLINE F32 even_lanes(F32 a, F32) { return a; }

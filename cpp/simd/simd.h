@@ -35,7 +35,8 @@
 //   (F32 to F64), narrow (two F64 to F32).
 // - Integers: * (I32 only), & | ^ >, shl<k> shr<k> (logical) sar<k> (arithmetic), from_bits, to_float(I32),
 //   to_double(I64) (|x| < 2^51).
-// - kRegisters (vector registers), load_columns(p, step, columns): kBlockColumns<V> float vectors, the q-th of
+// - kRegisters (vector registers), load_columns(p, step, columns): kBlockColumns<V> float vectors, the q-th
+// of
 //   them p[q], p[q + step], p[q + 2 * step], ...; even_lanes(a, b): lanes 0, 2, ... of a and then of b.
 // - Halves, p a Half* or BFloat16*: load_half<F32>(p), load_half_n<F32>(p, n), store_half(p, F32),
 //   store_half_n(p, F32, n).
@@ -137,10 +138,10 @@ template <class V, class = typename V::Int>
 LAMINA_INLINE auto isnan(V a) {
   return a != a;
 }
-// a * b - p, exact, for p = a * b as rounded.
+// p - a * b, exact, for p = a * b as rounded.
 template <class V, class = typename V::Int>
-LAMINA_INLINE V product_error(V a, V b, V p) {
-  return fma(a, b, -p);
+LAMINA_INLINE V product_excess(V a, V b, V p) {
+  return fnma(a, b, p);
 }
 LAMINA_INLINE F32 to_real(I32 a) { return to_float(a); }
 LAMINA_INLINE F64 to_real(I64 a) { return to_double(a); }

@@ -5,6 +5,8 @@ namespace lamina::LAMINA_ISA {
 namespace {
 
 constexpr int64_t kBlock = 512;  // elements: four operands of doubles leave room in a 32 KiB cache
+// Streamed results go out in portions that the store buffers can hold while the next portion is computed.
+constexpr int64_t kStreamBlock = 128;
 constexpr int64_t kLongRun = 64;
 
 struct Task {
@@ -16,6 +18,7 @@ struct Task {
   int64_t strides[kMaxOperands];  // along the densest dimension
   bool dense[kMaxOperands];       // the whole walk is one contiguous run
   bool stream;
+  bool plain;  // every operand is contiguous along runs and needs no conversion
 };
 
 struct alignas(64) Buffer {
@@ -61,28 +64,30 @@ void scatter(const void* from, void* to, int64_t stride, int64_t n) {
   for (int64_t i = 0; i < n; i++) y[i * stride] = x[i];
 }
 void gather(int64_t size, const void* from, int64_t stride, void* to, int64_t n) {
-  if (stride == 1)
+  if (stride == 1) {
     memcpy(to, from, n * size);
-  else if (size == 1)
+  } else if (size == 1) {
     gather<uint8_t>(from, stride, to, n);
-  else if (size == 2)
+  } else if (size == 2) {
     gather<uint16_t>(from, stride, to, n);
-  else if (size == 4)
+  } else if (size == 4) {
     gather<uint32_t>(from, stride, to, n);
-  else
+  } else {
     gather<uint64_t>(from, stride, to, n);
+  }
 }
 void scatter(int64_t size, const void* from, void* to, int64_t stride, int64_t n) {
-  if (stride == 1)
+  if (stride == 1) {
     memcpy(to, from, n * size);
-  else if (size == 1)
+  } else if (size == 1) {
     scatter<uint8_t>(from, to, stride, n);
-  else if (size == 2)
+  } else if (size == 2) {
     scatter<uint16_t>(from, to, stride, n);
-  else if (size == 4)
+  } else if (size == 4) {
     scatter<uint32_t>(from, to, stride, n);
-  else
+  } else {
     scatter<uint64_t>(from, to, stride, n);
+  }
 }
 
 // n <= kBlock values of operand k from `from` on, contiguous and in the type they are computed in.
@@ -116,17 +121,19 @@ void put(const Task& task, Buffers& buffers, char* to, int64_t stride, int64_t n
     if (halves == to) return;
     results = halves;
   }
-  if (task.stream)
+  if (task.stream) {
     stream_copy(to, results, n * task.sizes[0]);
-  else
+  } else {
     scatter(task.sizes[0], results, to, stride, n);
+  }
 }
 
 // One run along the densest dimension.
 void run(const Task& task, Buffers& buffers, char* const* data, int64_t n) {
   const bool direct = task.strides[0] == 1 && !task.stream && !is_half(task.dtypes[0]);
-  for (int64_t i = 0; i < n; i += kBlock) {
-    const int64_t m = min_of(kBlock, n - i);
+  const int64_t step = task.stream ? kStreamBlock : task.plain && direct ? n : kBlock;
+  for (int64_t i = 0; i < n; i += step) {
+    const int64_t m = min_of(step, n - i);
     const void* in[kMaxOperands];
     for (int k = 1; k < task.walk.operands; k++) {
       in[k - 1] = fetch(task, buffers, k, data[k] + i * task.strides[k] * task.sizes[k], m);
@@ -227,13 +234,13 @@ void stream_copy(void* out, const void* from, int64_t bytes) {
 
 void run_blocks(Block block, const Walk& walk, const Dtype* dtypes, const double* p, int64_t grain) {
   const int64_t n = elements_of(walk);
-  bool plain = walk.ndim <= 1;
+  bool plain = true;
   for (int k = 0; k < walk.operands; k++) plain = plain && inner_stride(walk, k) == 1 && !is_half(dtypes[k]);
-  if (plain && n <= grain) {
+  if (plain && walk.ndim <= 1 && n <= grain) {
     block(walk.data[0], walk.data + 1, n, p);
     return;
   }
-  Task task{block, walk, dtypes, p, {}, {}, {}, worth_streaming(walk, n * bytes_of(dtypes[0]))};
+  Task task{block, walk, dtypes, p, {}, {}, {}, worth_streaming(walk, n * bytes_of(dtypes[0])), plain};
   for (int k = 0; k < walk.operands; k++) {
     task.sizes[k] = bytes_of(dtypes[k]);
     task.strides[k] = inner_stride(walk, k);

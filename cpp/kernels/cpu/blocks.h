@@ -7,7 +7,8 @@
 
 namespace lamina::LAMINA_ISA {
 
-// out[i] = law(in[0][i], in[1][i], ...) for i in [0, n). Halves arrive as float.
+// out[i] = law(in[0][i], in[1][i], ...) for i in [0, n). Halves arrive as float. `out` may be one of the
+// inputs, so that plain loops over elements say ivdep: the compiler would else choose scalar code there.
 using Block = void (*)(void* out, const void* const* in, int64_t n, const double* p);
 
 // dtypes: of each operand of the walk, the output first. grain: elements worth a thread of their own.

@@ -26,6 +26,7 @@ template <class To, class From>
 void cast_block(void* out, const void* const* in, int64_t n, const double*) {
   const From* x = static_cast<const From*>(in[0]);
   To* y = static_cast<To*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) {
     if constexpr (kReal<From> && !kReal<To>) {
       y[i] = truncated<To>(x[i]);
@@ -38,6 +39,7 @@ template <class From>
 void truth_block(void* out, const void* const* in, int64_t n, const double*) {
   const From* x = static_cast<const From*>(in[0]);
   auto* y = static_cast<uint8_t*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) y[i] = x[i] != 0;
 }
 

@@ -9,9 +9,10 @@ namespace {
 template <BinaryOp op, class V>
 void binary_block(void* out, const void* const* in, int64_t n, const double* p) {
   const V a = parameter<V>(p, 0);
+  const void *first = in[0], *second = in[1];
   for (int64_t i = 0; i < n; i += V::width) {
     const int64_t lanes = min_of(V::width, n - i);
-    const V x = load_lanes<V>(in[0], i, lanes), y = load_lanes<V>(in[1], i, lanes);
+    const V x = load_lanes<V>(first, i, lanes), y = load_lanes<V>(second, i, lanes);
     store_lanes(out, i, BinaryLaw<op>::value(x, y, a), lanes);
   }
 }
@@ -19,10 +20,11 @@ void binary_block(void* out, const void* const* in, int64_t n, const double* p) 
 template <TernaryOp op, class V>
 void ternary_block(void* out, const void* const* in, int64_t n, const double* p) {
   const V a = parameter<V>(p, 0);
+  const void *first = in[0], *second = in[1], *third = in[2];
   for (int64_t i = 0; i < n; i += V::width) {
     const int64_t lanes = min_of(V::width, n - i);
-    const V x = load_lanes<V>(in[0], i, lanes), y = load_lanes<V>(in[1], i, lanes);
-    const V z = load_lanes<V>(in[2], i, lanes);
+    const V x = load_lanes<V>(first, i, lanes), y = load_lanes<V>(second, i, lanes);
+    const V z = load_lanes<V>(third, i, lanes);
     store_lanes(out, i, TernaryLaw<op>::value(x, y, z, a), lanes);
   }
 }
@@ -64,6 +66,7 @@ void where_block(void* out, const void* const* in, int64_t n, const double*) {
   const auto* x = static_cast<const uint8_t*>(in[0]);
   const auto *y = static_cast<const T*>(in[1]), *z = static_cast<const T*>(in[2]);
   auto* to = static_cast<T*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) to[i] = x[i] ? y[i] : z[i];
 }
 

@@ -8,9 +8,10 @@ namespace {
 template <UnaryOp op, class V>
 void gradient_block(void* out, const void* const* in, int64_t n, const double* p) {
   const V a = parameter<V>(p, 0), b = parameter<V>(p, 1);
+  const void *first = in[0], *second = in[1];
   for (int64_t i = 0; i < n; i += V::width) {
     const int64_t lanes = min_of(V::width, n - i);
-    const V g = load_lanes<V>(in[0], i, lanes), s = load_lanes<V>(in[1], i, lanes);
+    const V g = load_lanes<V>(first, i, lanes), s = load_lanes<V>(second, i, lanes);
     store_lanes(out, i, UnaryLaw<op>::gradient(g, s, a, b), lanes);
   }
 }

@@ -18,6 +18,7 @@ void unary_block(void* out, const void* const* in, int64_t n, const double* p) {
   const T a = integer_parameter<T>(p[0]), b = integer_parameter<T>(p[1]);
   const T* x = static_cast<const T*>(in[0]);
   T* y = static_cast<T*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) y[i] = integer_law<op>(x[i], a, b);
 }
 
@@ -27,6 +28,7 @@ void binary_block(void* out, const void* const* in, int64_t n, const double* p) 
   const T a = static_cast<T>(static_cast<int64_t>(p[0]));
   const T *x = static_cast<const T*>(in[0]), *y = static_cast<const T*>(in[1]);
   T* z = static_cast<T*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) z[i] = integer_law<op>(x[i], y[i], a);
 }
 
@@ -36,6 +38,7 @@ void ternary_block(void* out, const void* const* in, int64_t n, const double* p)
   const T *x = static_cast<const T*>(in[0]), *y = static_cast<const T*>(in[1]),
           *z = static_cast<const T*>(in[2]);
   T* to = static_cast<T*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) to[i] = integer_law<op>(x[i], y[i], z[i], a);
 }
 
@@ -112,12 +115,14 @@ Block ternary_of(TernaryOp op) {
 void bool_not_block(void* out, const void* const* in, int64_t n, const double*) {
   const auto* x = static_cast<const uint8_t*>(in[0]);
   auto* y = static_cast<uint8_t*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) y[i] = x[i] ^ 1;
 }
 void bool_add_block(void* out, const void* const* in, int64_t n, const double* p) {
   const uint8_t alpha = p[0] != 0;
   const auto *x = static_cast<const uint8_t*>(in[0]), *y = static_cast<const uint8_t*>(in[1]);
   auto* z = static_cast<uint8_t*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) z[i] = x[i] | (y[i] & alpha);
 }
 

@@ -41,12 +41,14 @@ template <CompareOp op, class T>
 void compare_block(void* out, const void* const* in, int64_t n, const double*) {
   const T *x = static_cast<const T*>(in[0]), *y = static_cast<const T*>(in[1]);
   bool* z = static_cast<bool*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) z[i] = holds<op>(x[i], y[i]);
 }
 template <PredicateOp op, class T>
 void predicate_block(void* out, const void* const* in, int64_t n, const double*) {
   const T* x = static_cast<const T*>(in[0]);
   bool* z = static_cast<bool*>(out);
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) z[i] = holds<op>(x[i]);
 }
 

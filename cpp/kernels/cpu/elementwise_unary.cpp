@@ -8,9 +8,10 @@ namespace {
 template <UnaryOp op, class V>
 void unary_block(void* out, const void* const* in, int64_t n, const double* p) {
   const V a = parameter<V>(p, 0), b = parameter<V>(p, 1);
+  const void* first = in[0];
   for (int64_t i = 0; i < n; i += V::width) {
     const int64_t lanes = min_of(V::width, n - i);
-    store_lanes(out, i, UnaryLaw<op>::value(load_lanes<V>(in[0], i, lanes), a, b), lanes);
+    store_lanes(out, i, UnaryLaw<op>::value(load_lanes<V>(first, i, lanes), a, b), lanes);
   }
 }
 

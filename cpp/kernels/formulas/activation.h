@@ -37,7 +37,7 @@ struct UnaryLaw<UnaryOp::Relu6> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
-    return select((x <= zero<V>()) | (constant<V>(6) <= x), zero<V>(), g);
+    return select((zero<V>() < x) & (x < constant<V>(6)), g, zero<V>());
   }
 };
 
@@ -79,7 +79,7 @@ struct UnaryLaw<UnaryOp::Gelu> {
     const Normal<V> at = normal(x);
     const V beyond = constant<V>(0.5) * at.tails;
     const V below = select(x < zero<V>(), beyond, constant<V>(1) - beyond);
-    return g * fma(x * at.e, constant<V>(0x1.9884533d43651p-2), below);
+    return g * fma(copysign(at.a, x) * at.e, constant<V>(0x1.9884533d43651p-2), below);
   }
 };
 
@@ -91,6 +91,8 @@ struct UnaryLaw<UnaryOp::GeluTanh> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
+    // Beyond 16 the slope is 0 or 1; x^3 would overflow.
+    x = min(constant<V>(16), max(constant<V>(-16), x));
     const V s = sigmoid(gelu_tanh_angle(x)), one = constant<V>(1);
     const V turn =
         fma(x * x, constant<V>(6 * 0.7978845608028654 * 0.044715), constant<V>(2 * 0.7978845608028654));
@@ -162,8 +164,8 @@ struct UnaryLaw<UnaryOp::Hardswish> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
-    const V middle = g * fma(x, constant<V>(1.0 / 3), constant<V>(0.5));
-    return select(x <= constant<V>(-3), zero<V>(), select(x < constant<V>(3), middle, g));
+    const V middle = g * (fma(constant<V>(2), x, constant<V>(3)) * constant<V>(1.0 / 6));
+    return select(x <= constant<V>(-3), zero<V>(), select(constant<V>(3) <= x, g, middle));
   }
 };
 
@@ -185,12 +187,12 @@ struct UnaryLaw<UnaryOp::Selu> {
   template <class V>
   LAMINA_INLINE V value(V x, V, V) {
     const V low = constant<V>(kSeluScale * kSeluAlpha) * expm1(x);
-    return select(x <= zero<V>(), low, constant<V>(kSeluScale) * x);
+    return select(zero<V>() < x, constant<V>(kSeluScale) * x, low);
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
     const V low = constant<V>(kSeluScale * kSeluAlpha) * exp(x);
-    return g * select(x <= zero<V>(), low, constant<V>(kSeluScale));
+    return g * select(zero<V>() < x, constant<V>(kSeluScale), low);
   }
 };
 
@@ -210,11 +212,11 @@ template <>
 struct UnaryLaw<UnaryOp::Elu> {
   template <class V>
   LAMINA_INLINE V value(V x, V a, V) {
-    return select(x <= zero<V>(), a * expm1(x), x);
+    return select(zero<V>() < x, x, a * expm1(x));
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V a, V) {
-    return select(x <= zero<V>(), g * (a * exp(x)), g);
+    return select(zero<V>() < x, g, g * (a * exp(x)));
   }
 };
 
@@ -222,11 +224,11 @@ template <>
 struct UnaryLaw<UnaryOp::Celu> {
   template <class V>
   LAMINA_INLINE V value(V x, V a, V) {
-    return select(x <= zero<V>(), a * expm1(x / a), x);
+    return select(zero<V>() < x, x, a * expm1(x / a));
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V a, V) {
-    return select(x <= zero<V>(), g * exp(x / a), g);
+    return select(zero<V>() < x, g, g * exp(x / a));
   }
 };
 
@@ -251,7 +253,7 @@ struct UnaryLaw<UnaryOp::Hardtanh> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V a, V b) {
-    return select((x <= a) | (b <= x), zero<V>(), g);
+    return select((a < x) & (x < b), g, zero<V>());
   }
 };
 
@@ -263,7 +265,7 @@ struct UnaryLaw<UnaryOp::Hardshrink> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V a, V) {
-    return select((-a <= x) & (x <= a), zero<V>(), g);
+    return select((x < -a) | (a < x), g, zero<V>());
   }
 };
 
@@ -275,7 +277,7 @@ struct UnaryLaw<UnaryOp::Softshrink> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V a, V) {
-    return select((-a <= x) & (x <= a), zero<V>(), g);
+    return select((x < -a) | (a < x), g, zero<V>());
   }
 };
 

@@ -133,7 +133,7 @@ struct UnaryLaw<UnaryOp::Asin> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
-    return g / sqrt(fnma(x, x, constant<V>(1)));
+    return g / sqrt((constant<V>(1) - x) * (constant<V>(1) + x));
   }
 };
 
@@ -145,7 +145,7 @@ struct UnaryLaw<UnaryOp::Acos> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
-    return -g / sqrt(fnma(x, x, constant<V>(1)));
+    return -g / sqrt((constant<V>(1) - x) * (constant<V>(1) + x));
   }
 };
 
@@ -193,7 +193,7 @@ struct UnaryLaw<UnaryOp::Tanh> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V y, V, V) {
-    return g * fnma(y, y, constant<V>(1));
+    return g * ((constant<V>(1) - y) * (constant<V>(1) + y));
   }
 };
 
@@ -217,7 +217,7 @@ struct UnaryLaw<UnaryOp::Acosh> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
-    return g / sqrt(fma(x, x, constant<V>(-1)));
+    return g / sqrt((x - constant<V>(1)) * (x + constant<V>(1)));
   }
 };
 
@@ -229,7 +229,7 @@ struct UnaryLaw<UnaryOp::Atanh> {
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
-    return g / fnma(x, x, constant<V>(1));
+    return g / ((constant<V>(1) - x) * (constant<V>(1) + x));
   }
 };
 

@@ -27,39 +27,46 @@ LAMINA_INLINE ExpParts<V> exp_parts(V x) {
   return {n, fnma(n, constant<V>(low), fnma(n, constant<V>(high), x))};
 }
 
-// e^r - 1 for |r| <= ln 2 / 2.
+// (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2.
 template <class V>
-LAMINA_INLINE V expm1_near_zero(V r) {
+LAMINA_INLINE V exp_tail(V r) {
   if constexpr (kSingle<V>) {
-    return fma(r * r, polynomial(r, 0.4999999345, 0.166665207, 0.04166838746, 0.008368709338, 0.001381460268),
-               r);
+    return polynomial(r, 0.4999999345, 0.166665207, 0.04166838746, 0.008368709338, 0.001381460268);
   } else {
-    const V p = polynomial(r, 0.500000000000000004, 0.166666666666666834, 0.0416666666666660963,
-                           0.00833333333331704607, 0.00138888888891150363, 0.000198412698963539214,
-                           0.0000248015869274260822, 2.7557234892170069e-6, 2.75575813484142192e-7,
-                           2.51120261682940366e-8, 2.08267459513100903e-9);
-    return fma(r * r, p, r);
+    return polynomial(r, 0.500000000000000004, 0.166666666666666834, 0.0416666666666660963,
+                      0.00833333333331704607, 0.00138888888891150363, 0.000198412698963539214,
+                      0.0000248015869274260822, 2.7557234892170069e-6, 2.75575813484142192e-7,
+                      2.51120261682940366e-8, 2.08267459513100903e-9);
   }
 }
-
-// e^(x + low), low small beside x, and x not beyond the bounds above.
 template <class V>
-LAMINA_INLINE V exp_of_sum(V x, V low) {
+LAMINA_INLINE V exp_near_zero(V r) {
+  const V one = constant<V>(1);
+  return fma(fma(exp_tail(r), r, one), r, one);
+}
+template <class V>
+LAMINA_INLINE V expm1_near_zero(V r) {
+  return fma(r * r, exp_tail(r), r);
+}
+
+// e^(x - low), low small beside x, and x not beyond the bounds above.
+template <class V>
+LAMINA_INLINE V exp_of_difference(V x, V low) {
   const ExpParts<V> parts = exp_parts(x);
-  return ldexp(constant<V>(1) + expm1_near_zero(parts.rest + low), parts.n);
+  return ldexp(exp_near_zero(parts.rest - low), parts.n);
 }
 
 template <class V>
 LAMINA_INLINE V exp(V x) {
   const ExpParts<V> parts = exp_parts(clamp_exponent(x));
-  return ldexp(constant<V>(1) + expm1_near_zero(parts.rest), parts.n);
+  return ldexp(exp_near_zero(parts.rest), parts.n);
 }
 
 // e^x / 2, finite for as long as that is.
 template <class V>
 LAMINA_INLINE V half_exp(V x) {
   const ExpParts<V> parts = exp_parts(min(constant<V>(kSingle<V> ? 90.0 : 711.0), x));
-  return ldexp(constant<V>(1) + expm1_near_zero(parts.rest), parts.n - constant<V>(1));
+  return ldexp(exp_near_zero(parts.rest), parts.n - constant<V>(1));
 }
 
 template <class V>
@@ -67,7 +74,7 @@ LAMINA_INLINE V exp2(V x) {
   const V low = constant<V>(kSingle<V> ? -151.0 : -1076.0), high = constant<V>(kSingle<V> ? 129.0 : 1025.0);
   x = min(high, max(low, x));
   const V n = nearest_product(x, 1);
-  return ldexp(constant<V>(1) + expm1_near_zero((x - n) * constant<V>(0x1.62e42fefa39efp-1)), n);
+  return ldexp(exp_near_zero((x - n) * constant<V>(0x1.62e42fefa39efp-1)), n);
 }
 
 // e^x - 1 = 2 (s (e^rest - 1) + (s - 1/2)) with s = 2^(n-1), which is finite where 2^n is not.
@@ -96,7 +103,7 @@ LAMINA_INLINE V tanh(V x) {
 template <class V>
 LAMINA_INLINE V sigmoid(V x) {
   const V low = constant<V>(kSingle<V> ? -104.0 : -746.0), one = constant<V>(1);
-  const V e = exp_of_sum(max(low, -abs(x)), zero<V>());
+  const V e = exp_of_difference(max(low, -abs(x)), zero<V>());
   return select(x < zero<V>(), e, one) / (one + e);
 }
 
