@@ -41,6 +41,7 @@ from lamina.nn.functional.activation import (
 from lamina.nn.functional.attention import scaled_dot_product_attention
 from lamina.nn.functional.conv import conv1d, conv2d, fold, unfold
 from lamina.nn.functional.conv_transpose import conv_transpose1d, conv_transpose2d
+from lamina.nn.functional.ctc_loss import ctc_loss
 from lamina.nn.functional.distance import cosine_similarity, pairwise_distance
 from lamina.nn.functional.embedding_bag import embedding_bag
 from lamina.nn.functional.grid_sample import affine_grid, grid_sample
@@ -126,6 +127,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",

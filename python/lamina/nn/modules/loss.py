@@ -4,6 +4,8 @@ Those over margins and pairs: margin_loss.py."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn import functional as F
@@ -215,3 +217,33 @@ class GaussianNLLLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class CTCLoss(_Loss):
+    """Minus the logarithm of the probability of label sequences, over all ways to spread them in time.
+
+    ``log_probs`` (t, n, classes), ``targets`` (n, s) or one after the other, and the lengths (n) of both.
+    Source: Graves et al., Connectionist Temporal Classification, 2006.
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(
+        self,
+        log_probs: Tensor,
+        targets: Tensor,
+        input_lengths: Tensor | Sequence[int],
+        target_lengths: Tensor | Sequence[int],
+    ) -> Tensor:
+        return F.ctc_loss(
+            log_probs,
+            targets,
+            input_lengths,
+            target_lengths,
+            self.blank,
+            self.reduction,
+            self.zero_infinity,
+        )

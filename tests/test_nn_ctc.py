@@ -1,0 +1,91 @@
+"""ctc_loss against the sum over all ways written out, and beside PyTorch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import nn
+from lamina.nn import functional as F
+from nn_check import array, check_gradient, close, tensor
+
+
+def by_all_ways(log_probs: np.ndarray, target: list[int], blank: int) -> float:
+    """One sequence (t, classes): all rows of classes that read as the target, doubles and blanks removed."""
+    total = 0.0
+    for way in itertools.product(range(log_probs.shape[1]), repeat=len(log_probs)):
+        if [k for k, _ in itertools.groupby(way) if k != blank] == target:
+            total += np.exp(sum(log_probs[t, k] for t, k in enumerate(way)))
+    return -np.log(total) if total else np.inf
+
+
+@pytest.mark.parametrize("blank", [0, 2])
+def test_all_ways_are_counted(blank: int) -> None:
+    log_probs = array(5, 4, 3, low=-3.0, high=0.0)
+    a, b = [k for k in range(3) if k != blank]
+    targets, times = [[a, a], [b, a, b], [], [b]], [5, 4, 3, 0]
+    wanted = [
+        by_all_ways(log_probs[:t, i], one, blank)
+        for i, (t, one) in enumerate(zip(times, targets, strict=True))
+    ]
+    assert wanted[3] == np.inf
+    flat = lamina.tensor([k for one in targets for k in one])
+    sizes = [len(one) for one in targets]
+    close(F.ctc_loss(tensor(log_probs), flat, times, sizes, blank, "none"), wanted)
+    padded = lamina.tensor([one + [a] * (4 - len(one)) for one in targets])
+    lengths = (lamina.tensor(times), lamina.tensor(sizes))
+    close(F.ctc_loss(tensor(log_probs), padded, *lengths, blank, "none", True), [*wanted[:3], 0.0])
+    mean = np.mean([wanted[0] / 2, wanted[1] / 3, wanted[2], 0.0])
+    close(nn.CTCLoss(blank, zero_infinity=True)(tensor(log_probs), padded, *lengths), mean)
+    single = F.ctc_loss(tensor(log_probs[:, 0]), padded[0], [5], [2], blank, "sum")
+    close(single, wanted[0])
+    check_gradient(lambda x: F.ctc_loss(x, padded, times, sizes, blank, "none", True), log_probs)
+
+
+def test_beside_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for of in (lamina, torch):
+        x = of.tensor(array(12, 3, 6)).requires_grad_()
+        loss = of.nn.CTCLoss(reduction="sum", zero_infinity=True)
+        targets = of.tensor([[1, 1, 2, 5], [3, 4, 3, 0], [5, 5, 5, 5]])
+        output = loss(x.log_softmax(2), targets, of.tensor([12, 9, 6]), of.tensor([4, 3, 4]))
+        output.backward()
+        found.append((output, x.grad, repr(loss)))
+    assert found[0][2] == found[1][2]
+    for mine, other in zip(found[0][:2], found[1][:2], strict=True):
+        close(mine, other.detach().numpy())
+
+
+def loss(shape: Any, targets: Any, times: Any, sizes: Any, blank: int = 0) -> Callable[[], Any]:
+    return lambda: F.ctc_loss(lamina.zeros(shape), lamina.tensor(targets), times, sizes, blank)
+
+
+REFUSED: list[tuple[str, Callable[[], Any]]] = [
+    ("expected log_probs", loss(3, [1], [3], [1])),
+    ("blank must be in label range", loss((4, 1, 3), [[1]], [4], [1], 3)),
+    ("input_lengths must be of size batch_size", loss((4, 2, 3), [[1], [1]], [4], [1, 1])),
+    ("target_lengths must be of size batch_size", loss((4, 2, 3), [[1], [1]], [4, 4], [1])),
+    ("at most 4", loss((4, 1, 3), [[1]], [5], [1])),
+    ("not negative", loss((4, 1, 3), [[1]], [4], [-1])),
+    ("targets of size 2", loss((4, 1, 3), [1], [4], [2])),
+    ("at least 2 labels", loss((4, 1, 3), [[1]], [4], [2])),
+]
+
+
+@pytest.mark.parametrize(("text", "attempt"), REFUSED, ids=[text for text, _ in REFUSED])
+def test_refusals(text: str, attempt: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=text):
+        attempt()
+
+
+def test_classes_and_dtypes_are_checked() -> None:
+    with pytest.raises(IndexError):
+        loss((4, 1, 3), [[3]], [4], [1])()
+    with pytest.raises(TypeError, match="float32 or float64"):
+        F.ctc_loss(lamina.zeros(4, 1, 3, dtype=lamina.float16), lamina.tensor([[1]]), [4], [1])
