@@ -92,6 +92,11 @@ Pair running_extreme(ScanOp op, const Tensor& x, int64_t dim_number, const char*
   return {y, indices};
 }
 
+void check_positions(const char* op, int64_t n) {  // the kernel keeps positions in 32 bits
+  if (n > UINT32_MAX)
+    fail<NotImplementedError>(op, ": rows of ", n, " elements are not supported, at most 2^32 - 1 are");
+}
+
 }  // namespace
 
 Pair max(const Tensor& x, int64_t dim, bool keepdim) {
@@ -165,6 +170,7 @@ Tensor logcumsumexp(const Tensor& x, int64_t dim) {
 
 Pair sort(const Tensor& x, int64_t dim, bool descending) {
   const RowView view(x, dim, "sort");
+  check_positions("sort", view.rows.n);
   const Tensor values = empty(x.shape(), x.dtype()), indices = empty(x.shape(), Dtype::Int64);
   if (x.numel()) {
     const Scratch scratch(x.backend(), x.kernels().sort_scratch(view.rows));
@@ -177,6 +183,7 @@ Pair sort(const Tensor& x, int64_t dim, bool descending) {
 
 Pair topk(const Tensor& x, int64_t k, int64_t dim, bool largest) {
   const RowView view(x, dim, "topk");
+  check_positions("topk", view.rows.n);
   if (k < 0 || k > view.rows.n)
     fail<ShapeError>("topk: selected index k=", k, " out of range for dimension ", view.dim, " of size ",
                      view.rows.n);

@@ -24,14 +24,8 @@ class _Cpu:
         return _core.isa().upper()
 
 
-class _OpenMP:
-    def is_available(self) -> bool:
-        """Kernels share their work through OpenMP."""
-        return True
-
-
 cpu = _Cpu()
-openmp = _OpenMP()
+openmp: Any = _Absent()  # kernels share their work through threads of lamina's own
 cudnn: Any = _Absent(enabled=True, benchmark=False, deterministic=False, allow_tf32=True)
 cuda: Any = _Absent(matmul=SimpleNamespace(allow_tf32=False))
 mps: Any = _Absent()
