@@ -1,5 +1,5 @@
-"""Transposed convolutions, fold, unpooling, bags of embeddings and what came with them: plain loops in NumPy,
-gradients by differences, and beside PyTorch."""
+"""Transposed and three-dimensional convolutions, fold, unpooling, bags of embeddings and their kin: plain
+loops in NumPy, gradients by differences, and beside PyTorch."""
 
 from __future__ import annotations
 
@@ -186,12 +186,33 @@ def test_embedding_bag_with_factors_and_limits() -> None:
     close(limited[3:], weight[3:])
 
 
+def test_conv3d_slides_over_volumes() -> None:
+    x, weight, bias = array(2, 4, 6, 5, 4), array(6, 2, 2, 3, 2, seed=1), array(6, seed=2)
+    stride, padding, dilation = (2, 1, 2), (1, 0, 2), (2, 1, 1)
+    wide = np.pad(x, ((0, 0), (0, 0), *((border, border) for border in padding)))
+    spans = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], dilation, strict=True)]
+    view = np.lib.stride_tricks.sliding_window_view(wide, spans, (2, 3, 4))
+    view = view[:, :, ::2, ::1, ::2, ::2, ::1, ::1]
+    halves = [
+        np.einsum("ncxyzijk,ocijk->noxyz", part, w)
+        for part, w in zip(np.split(view, 2, 1), np.split(weight, 2, 0), strict=True)
+    ]
+    options = (stride, padding, dilation, 2)
+    wanted = np.concatenate(halves, 1) + bias[:, None, None, None]
+    close(F.conv3d(tensor(x), tensor(weight), tensor(bias), *options), wanted)
+    close(F.conv3d(tensor(x[0]), tensor(weight), tensor(bias), *options), wanted[0])
+    check_gradient(lambda a, b, c: F.conv3d(a, b, c, *options), x[:1], weight, bias)
+
+
 REFUSED: list[tuple[str, Callable[[], Any]]] = [
     ("zeros", lambda: nn.ConvTranspose2d(2, 2, 3, padding_mode="reflect")),
     ("valid sizes range", lambda: nn.ConvTranspose1d(1, 1, 3, 2)(lamina.zeros(1, 1, 4), [11])),
     ("elements", lambda: nn.ConvTranspose1d(1, 1, 3, 2)(lamina.zeros(1, 1, 4), [9, 9])),
     ("output padding", lambda: nn.ConvTranspose2d(1, 1, 3, 2, output_padding=2)(lamina.zeros(1, 4, 4))),
     ("conv_transpose1d: expected", lambda: F.conv_transpose1d(lamina.zeros(3), lamina.zeros(1, 1, 2))),
+    ("conv3d: expected", lambda: F.conv3d(lamina.zeros(3, 3, 3), lamina.zeros(1, 1, 2, 2, 2))),
+    ("do not fit", lambda: F.conv3d(lamina.zeros(1, 1, 3, 3), lamina.zeros(1, 1, 2, 2, 2))),
+    ("not supported for strided", lambda: nn.Conv3d(1, 1, 3, 2, "same")),
     ("divisible by the product", lambda: F.fold(lamina.zeros(1, 5, 4), 3, 2)),
     (r"blocks 2 \* 2 = 4", lambda: F.fold(lamina.zeros(1, 4, 5), 3, 2)),
     ("blocks", lambda: F.fold(lamina.zeros(1, 9, 0), 2, 3)),
@@ -259,6 +280,10 @@ LAYERS: list[tuple[str, list[Any]]] = [
     ("ConvTranspose1d(2, 3, 4, bias=False, dilation=2)", [(2, 5)]),
     ("ConvTranspose2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 0))", [(2, 2, 4, 5)]),
     ("ConvTranspose2d(4, 4, 3, 2, 1, 1, groups=4, dilation=(1, 2))", [(1, 4, 3, 4)]),
+    ("Conv3d(4, 6, (3, 2, 1), stride=(2, 1, 1), padding=1, dilation=(1, 2, 1), groups=2)", [(2, 4, 5, 6, 3)]),
+    ("Conv3d(2, 3, 3, padding='same', bias=False)", [(2, 4, 3, 5)]),
+    ("Conv3d(2, 3, 2, padding=1, padding_mode='circular')", [(1, 2, 3, 4, 3)]),
+    ("Conv3d(2, 3, 2, padding=1, padding_mode='reflect')", [(1, 2, 3, 4, 3)]),
     ("Fold((4, 5), (2, 3), padding=1, stride=(2, 1))", [(2, 12, 15)]),
     ("Fold(3, 2)", [(4, 4)]),
     ("LPPool1d(2, 3, stride=2)", [(2, 3, 9)]),

@@ -47,6 +47,7 @@ from lamina.nn.modules.container import (
 from lamina.nn.modules.conv import (
     Conv1d,
     Conv2d,
+    Conv3d,
 )
 from lamina.nn.modules.conv_transpose import (
     ConvTranspose1d,
@@ -211,6 +212,7 @@ __all__ = [
     "ConstantPad3d",
     "Conv1d",
     "Conv2d",
+    "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "CosineEmbeddingLoss",

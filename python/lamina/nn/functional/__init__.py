@@ -39,7 +39,7 @@ from lamina.nn.functional.activation import (
     threshold_,
 )
 from lamina.nn.functional.attention import scaled_dot_product_attention
-from lamina.nn.functional.conv import conv1d, conv2d, fold, unfold
+from lamina.nn.functional.conv import conv1d, conv2d, conv3d, fold, unfold
 from lamina.nn.functional.conv_transpose import conv_transpose1d, conv_transpose2d
 from lamina.nn.functional.ctc_loss import ctc_loss
 from lamina.nn.functional.distance import cosine_similarity, pairwise_distance
@@ -122,6 +122,7 @@ __all__ = [
     "channel_shuffle",
     "conv1d",
     "conv2d",
+    "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
     "cosine_embedding_loss",

@@ -76,6 +76,57 @@ def conv2d(
     return _core.conv2d(input, weight, bias, strides, paddings, dilations, groups)
 
 
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation: (n, c, d, h, w) or (c, d, h, w) -> (n, out, d', h', w') or (out, d', h', w').
+
+    ``weight`` is (out, c / groups, kd, kh, kw); sizes, ``"same"`` and ``"valid"`` as in ``conv2d``. It is the
+    sum of kd convolutions of slices.
+
+    Raises:
+        ShapeError: sizes do not fit, or ``"same"`` with a stride.
+    """
+    if weight.ndim != 5 or input.ndim not in (4, 5):
+        raise _core.ShapeError(
+            "conv3d: expected input (n, c, d, h, w) or (c, d, h, w) and weight (out, c / groups, kd, kh, "
+            f"kw), got {tuple(input.shape)} and {tuple(weight.shape)}"
+        )
+    if input.ndim == 4:
+        return conv3d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+    step, *steps = sizes(stride, 3, "stride")
+    spacing, *spacings = sizes(dilation, 3, "dilation")
+    if isinstance(padding, str):
+        every = (step, *steps), (spacing, *spacings)
+        input, (border, *borders) = resolve_padding("conv3d", input, weight.shape[2:], padding, *every)
+    else:
+        border, *borders = sizes(padding, 3, "padding")
+    slices = pad(input, (0, 0, 0, 0, border, border)).transpose(1, 2)
+    n, depth, channels, height, width = slices.shape
+    span = spacing * (weight.shape[2] - 1) + 1
+    if step <= 0 or spacing <= 0 or depth < span:
+        raise _core.ShapeError(
+            f"conv3d: windows {tuple(weight.shape[2:])} with stride {step} and dilation {spacing} do not fit "
+            f"into shape {tuple(input.shape)} with padding {border}"
+        )
+    count = (depth - span) // step + 1
+    parts = []
+    for k in range(weight.shape[2]):
+        start = k * spacing
+        taken = slices[:, start : start + (count - 1) * step + 1 : step]
+        taken = taken.reshape(n * count, channels, height, width)
+        own = bias if k == 0 else None
+        parts.append(_core.conv2d(taken, weight.select(2, k), own, steps, borders, spacings, groups))
+    total = sum(parts[1:], parts[0])
+    return total.reshape(n, count, *total.shape[1:]).transpose(1, 2)
+
+
 def resolve_padding(
     word: str,
     input: Tensor,

@@ -158,3 +158,18 @@ class Conv2d(_ConvNd):
         return _core.conv2d(
             input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
+
+
+class Conv3d(_ConvNd):
+    """Cross-correlation over a volume: (n, in_channels, d, h, w) or without n -> (n, out_channels, ...).
+
+    ``weight`` is (out_channels, in_channels / groups, kd, kh, kw); the rest as in ``Conv2d``.
+    """
+
+    _dims = 3
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.padding_mode != "zeros":
+            input = F.pad(input, self._borders, self.padding_mode)
+            return F.conv3d(input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+        return F.conv3d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
