@@ -91,6 +91,15 @@ void bind_views(py::module_& m) {
         return ops::slice(x, d, start, start + length, 1);
       },
       arg("input"), arg("dim"), arg("start"), arg("length"));
+  both(
+      m, "split_with_sizes",
+      [](const Tensor& x, const std::vector<int64_t>& sizes, int64_t dim) {
+        return py::tuple(py::cast(ops::split_with_sizes(x, sizes, dim)));
+      },
+      arg("input"), arg("split_sizes"), arg("dim") = 0);
+  both(
+      m, "unbind", [](const Tensor& x, int64_t dim) { return py::tuple(py::cast(ops::unbind(x, dim))); },
+      arg("input"), arg("dim") = 0);
   m.def("slice", &ops::slice, arg("input"), arg("dim"), arg("start"), arg("stop"), arg("step") = 1);
   both(m, "diagonal", &ops::diagonal, arg("input"), arg("offset") = 0, arg("dim1") = 0, arg("dim2") = 1);
   both(m, "as_strided", &ops::as_strided, arg("input"), arg("size"), arg("stride"),

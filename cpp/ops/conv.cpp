@@ -136,6 +136,18 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window
   return forward({x.shape(), w.shape(), window, groups}, x, w, bias);
 }
 
+namespace {
+// conv2d of an output that was padded by a stride or more has more places than x: there x is 0.
+Tensor with_zeros_behind(Tensor x, const Shape& shape) {
+  for (int d = 2; d < 4; ++d) {
+    Shape rest = x.shape();
+    rest[d] = shape[d] - x.size(d);
+    if (rest[d] > 0) x = cat({x, full(rest, 0, x.dtype())}, d);
+  }
+  return x;
+}
+}  // namespace
+
 // What conv2d with this weight does to the gradient of its output: the same op, used forwards.
 Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
                         const Dims& output_padding, int64_t groups) {
@@ -181,7 +193,8 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& bias, co
                        " give an impossible output size");
     y[2 + i] = static_cast<int64_t>(size);
   }
-  const Tensor out = grad_input({y, w.shape(), window, groups}, x, w);
+  const Problem problem{y, w.shape(), window, groups};
+  const Tensor out = grad_input(problem, with_zeros_behind(x, problem.geometry(x.dtype()).y), w);
   return bias.defined() ? add(out, reshape(bias, {1, y[1], 1, 1})) : out;
 }
 

@@ -75,6 +75,9 @@ Tensor squeeze(const Tensor& x, const Dims& dims);
 Tensor unsqueeze(const Tensor& x, int64_t dim);
 Tensor select(const Tensor& x, int64_t dim, int64_t index);
 Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t stop, int64_t step);
+Tensors split_with_sizes(const Tensor& x, const std::vector<int64_t>& sizes,
+                         int64_t dim);  // one node for all pieces
+Tensors unbind(const Tensor& x, int64_t dim);
 Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2);
 Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, std::optional<int64_t> offset);
 Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step);

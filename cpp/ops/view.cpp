@@ -6,14 +6,20 @@
 namespace lamina::ops {
 namespace {
 
-// A view of x that remembers its base, recorded with `back` as its way to the gradient of x.
-template <class F>
-Tensor view_of(const char* name, const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset,
-               F back) {
+// A view of x that remembers its base.
+Tensor look(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
   const Tensor y = alias(x, shape, strides, offset);
   TensorImpl& impl = *y.impl();
   impl.base = x.impl()->base ? x.impl()->base : x.ref();
   if (impl.base->grad_meta) impl.base_history = impl.base->grad_meta->history;
+  return y;
+}
+
+// The same, recorded with `back` as its way to the gradient of x.
+template <class F>
+Tensor view_of(const char* name, const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset,
+               F back) {
+  const Tensor y = look(x, shape, strides, offset);
   if (recording(x)) record(name, y, {&x}, std::move(back));
   return y;
 }
@@ -148,6 +154,57 @@ Tensor slice(const Tensor& x, int64_t dim_number, int64_t start, int64_t stop, i
                    return {zeros_with(from, back.grad(),
                                       [&](const Tensor& z) { return slice(z, dim, start, stop, step); })};
                  });
+}
+
+namespace {
+// All pieces of x along dim: their gradients are joined once, where that of n slices would be n tensors of
+// x's size.
+Tensors recorded_pieces(const char* name, const Tensor& x, const Tensors& pieces, int dim, bool joins) {
+  if (!recording(x) || pieces.empty()) return pieces;
+  std::vector<Shape> shapes;
+  for (const Tensor& piece : pieces) shapes.push_back(piece.shape());
+  record(name, pieces, Tensors{x}, [shapes, dim, joins, dtype = x.dtype()](Back& back) -> Tensors {
+    Tensors grads;
+    for (size_t i = 0; i < shapes.size(); ++i)
+      grads.push_back(back.grads[i].defined() ? back.grads[i] : full(shapes[i], 0, dtype));
+    return {joins ? cat(grads, dim) : stack(grads, dim)};
+  });
+  return pieces;
+}
+}  // namespace
+
+Tensors split_with_sizes(const Tensor& x, const std::vector<int64_t>& sizes, int64_t dim_number) {
+  const int dim = wrap_dim(dim_number, x.ndim(), "split_with_sizes");
+  if (x.ndim() == 0) fail<ShapeError>("split_with_sizes: expects at least a 1-dimensional tensor");
+  int64_t total = 0;
+  bool fits = true;
+  for (int64_t size : sizes)
+    fits = fits && size >= 0 && size <= x.size(dim) && (total += size) <= x.size(dim);
+  if (!fits || total != x.size(dim))
+    fail<ShapeError>("split_with_sizes: expects split_sizes to sum exactly to ", x.size(dim),
+                     " (the size of dimension ", dim, " of shape ", x.shape(), ")");
+  Tensors pieces;
+  int64_t start = 0;
+  for (int64_t size : sizes) {
+    Shape shape = x.shape();
+    shape[dim] = size;
+    pieces.push_back(look(x, shape, x.strides(), x.offset() + (size ? start * x.strides()[dim] : 0)));
+    start += size;
+  }
+  return recorded_pieces("SplitWithSizesBackward0", x, pieces, dim, true);
+}
+
+Tensors unbind(const Tensor& x, int64_t dim_number) {
+  if (x.ndim() == 0)
+    fail<ShapeError>("unbind: Dimension specified as ", dim_number, " but tensor has no dimensions");
+  const int dim = wrap_dim(dim_number, x.ndim(), "unbind");
+  Shape shape = x.shape(), strides = x.strides();
+  shape.erase(dim);
+  strides.erase(dim);
+  Tensors pieces;
+  for (int64_t i = 0; i < x.size(dim); ++i)
+    pieces.push_back(look(x, shape, strides, x.offset() + i * x.strides()[dim]));
+  return recorded_pieces("UnbindBackward0", x, pieces, dim, false);
 }
 
 Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from lamina import _core
-from lamina._core import ShapeError, Tensor
+from lamina._core import ShapeError, Tensor, split_with_sizes
 from lamina.shape import wrap
 
 __all__ = [
@@ -14,9 +14,7 @@ __all__ = [
     "dsplit",
     "hsplit",
     "split",
-    "split_with_sizes",
     "tensor_split",
-    "unbind",
     "vsplit",
 ]
 
@@ -42,20 +40,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         raise ShapeError(f"split: expects a positive split_size, got {step} for a dimension of size {size}")
     if size <= step:
         return (tensor.narrow(dim, 0, size),)
-    return tuple(tensor.narrow(dim, at, min(step, size - at)) for at in range(0, size, step))
-
-
-def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of ``input`` cut along ``dim`` into pieces of the listed sizes, which must add up."""
-    dim = wrap(dim, input.ndim, "split_with_sizes")
-    sizes = [int(size) for size in split_sizes]
-    if input.ndim == 0 or sum(sizes) != input.shape[dim] or min(sizes, default=0) < 0:
-        raise ShapeError(
-            f"split_with_sizes: expects split_sizes to sum exactly to the size of dimension {dim} of shape "
-            f"{tuple(input.shape)}, but got {sizes}"
-        )
-    starts = itertools.accumulate(sizes, initial=0)
-    return tuple(input.narrow(dim, start, size) for start, size in zip(starts, sizes, strict=False))
+    return split_with_sizes(tensor, [min(step, size - at) for at in range(0, size, step)], dim)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -124,15 +109,3 @@ def vsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Ten
 def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """``tensor_split`` into equal parts along dimension 2 of a tensor of 3 or more."""
     return _split_at(input, indices_or_sections, 2, "dsplit", 3)
-
-
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """All slices along ``dim``, each a view without that dimension.
-
-    >>> [row.tolist() for row in lamina.eye(2).unbind()]
-    [[1.0, 0.0], [0.0, 1.0]]
-    """
-    dim = wrap(dim, input.ndim, "unbind")
-    if input.ndim == 0:
-        raise ShapeError("unbind: expects at least a 1-dimensional tensor")
-    return tuple(input.select(dim, i) for i in range(input.shape[dim]))

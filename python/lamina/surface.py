@@ -30,7 +30,7 @@ from lamina.dtype_info import ALIASES, TYPES
 METHODS: dict[Any, str] = {
     shape: "broadcast_to flatten fliplr flipud moveaxis movedim ravel repeat repeat_interleave roll rot90 "
     "tile unflatten",
-    partition: "chunk dsplit hsplit split split_with_sizes tensor_split unbind vsplit",
+    partition: "chunk dsplit hsplit split tensor_split vsplit",
     indexing: "argwhere diagonal_scatter index_copy index_fill masked_scatter nonzero put scatter_reduce "
     "select_scatter slice_scatter take take_along_dim",
     elementwise: "allclose clamp_max clamp_min deg2rad diff equal heaviside isclose isreal ldexp logit "

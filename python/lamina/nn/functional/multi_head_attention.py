@@ -12,7 +12,6 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.attention import scaled_dot_product_attention
-from lamina.nn.functional.cut import cut
 from lamina.nn.functional.noise import dropout
 from lamina.nn.functional.padding import pad
 
@@ -172,21 +171,21 @@ def _project(
         weights = [weight for weight in own if weight is not None]
         if len(weights) < 3:
             raise _core.ShapeError("use_separate_proj_weight is True but q, k or v_proj_weight is None")
-        biases = (None,) * 3 if bias is None else cut(bias, [e] * 3, 0)
+        biases = (None,) * 3 if bias is None else _core.split_with_sizes(bias, [e] * 3, 0)
         triples = zip((query, key, value), weights, biases, strict=True)
         q, k, v = (_core.linear(x, weight, b) for x, weight, b in triples)
         return q, k, v
     if packed is None:
         raise _core.ShapeError("use_separate_proj_weight is False but in_proj_weight is None")
     if query is key and key is value:
-        q, k, v = cut(_core.linear(query, packed, bias), [e] * 3, 2)
+        q, k, v = _core.split_with_sizes(_core.linear(query, packed, bias), [e] * 3, 2)
         return q, k, v
     sizes = [e, 2 * e] if key is value else [e] * 3
-    biases = (None,) * 3 if bias is None else cut(bias, sizes, 0)
+    biases = (None,) * 3 if bias is None else _core.split_with_sizes(bias, sizes, 0)
     # With two weights zip leaves ``value`` out, which is the key.
-    triples = zip((query, key, value), cut(packed, sizes, 0), biases, strict=False)
+    triples = zip((query, key, value), _core.split_with_sizes(packed, sizes, 0), biases, strict=False)
     parts = [_core.linear(x, weight, b) for x, weight, b in triples]
-    q, k, v = (parts[0], *cut(parts[1], [e] * 2, 2)) if key is value else parts
+    q, k, v = (parts[0], *_core.split_with_sizes(parts[1], [e] * 2, 2)) if key is value else parts
     return q, k, v
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import lamina
 from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.cut import cut
 from lamina.nn.functional.noise import dropout
 
 # What a cell hands from step to step: (hidden) or (hidden, cell). The hidden state is its output.
@@ -40,7 +39,7 @@ def lstm_step(projected: Tensor, state: State, weights: Weights) -> State:
     """
     hidden, cell = state
     gates = projected + _core.linear(hidden, weights[1], weights[3])
-    i, f, g, o = cut(gates, [cell.shape[1]] * 4, 1)
+    i, f, g, o = _core.split_with_sizes(gates, [cell.shape[1]] * 4, 1)
     cell = _core.sigmoid(f) * cell + _core.sigmoid(i) * _core.tanh(g)
     hidden = _core.sigmoid(o) * _core.tanh(cell)
     return (hidden if weights[4] is None else _core.linear(hidden, weights[4], None)), cell
@@ -55,9 +54,9 @@ def gru_step(projected: Tensor, state: State, weights: Weights) -> State:
     (hidden,) = state
     size = hidden.shape[1]
     recurrent = _core.linear(hidden, weights[1], weights[3])
-    x_gates, x_new = cut(projected, [2 * size, size], 1)
-    h_gates, h_new = cut(recurrent, [2 * size, size], 1)
-    r, z = cut(_core.sigmoid(x_gates + h_gates), [size, size], 1)
+    x_gates, x_new = _core.split_with_sizes(projected, [2 * size, size], 1)
+    h_gates, h_new = _core.split_with_sizes(recurrent, [2 * size, size], 1)
+    r, z = _core.split_with_sizes(_core.sigmoid(x_gates + h_gates), [size, size], 1)
     new = _core.tanh(x_new + r * h_new)
     return (_core.lerp(new, hidden, z),)
 
@@ -78,7 +77,7 @@ def _forward(
     for projected in inputs:
         rows, alive = state[0].shape[0], projected.shape[0]
         if alive < rows:
-            cuts = [cut(part, [alive, rows - alive], 0) for part in state]
+            cuts = [_core.split_with_sizes(part, [alive, rows - alive], 0) for part in state]
             state = tuple(kept for kept, _ in cuts)
             finished.append([left for _, left in cuts])
         state = step(projected, state, weights)
@@ -128,7 +127,7 @@ def recurrent(
         if place % directions == 0:
             halves = []
         # The input's part of all steps at once; the state's part can only be had step by step.
-        steps = cut(_core.linear(data, own[0], own[2]), list(sizes), 0)
+        steps = _core.split_with_sizes(_core.linear(data, own[0], own[2]), list(sizes), 0)
         walk = _backward if place % directions else _forward
         outputs, after = walk(STEPS[mode], steps, tuple(part[place] for part in state), own)
         halves.append(lamina.cat(outputs))
