@@ -9,8 +9,10 @@
 
 namespace lamina::LAMINA_ISA {
 
-constexpr int64_t kFieldBytes =
-    256 << 10;  // about what a thread fills before it multiplies: half of a small second-level cache
+// What a thread lays out before it multiplies, in bytes; and places along k (channels and taps) at a time, so
+// that a tile of weights stays in the first-level cache.
+constexpr int64_t kFieldBytes = 512 << 10;
+constexpr int64_t kPlacesDeep = 384;
 
 // The windows of one class along an axis: those that use the same taps and are written with the same stride.
 struct Class {
@@ -31,13 +33,16 @@ struct Correlation {
   int64_t strip, batch;  // rows of windows and images of a piece of work
   Field field;
   int64_t field_size;  // of one image, one group
+  int64_t lane;        // of sums: the windows of a strip along the field's pitch, in whole tiles
   int64_t threads;
 
   int64_t depth() const { return channels * conv.kh * conv.kw; }
   int64_t weight_size() const { return chunks_of(groups * outputs * depth(), 16) * 16; }
   int64_t offset_size() const { return chunks_of(depth(), 16) * 16; }  // of int32
-  // Tiles read full vectors, so a little more than the field.
-  int64_t buffer_size() const { return chunks_of(batch * field_size + TileSize<T>::columns, 16) * 16; }
+  // The fields, a little more because tiles read full vectors, and the sums of a tile of outputs.
+  int64_t fields_size() const { return chunks_of(batch * field_size + TileSize<T>::columns, 16) * 16; }
+  int64_t sums_size() const { return batch * min_of(outputs, TileSize<T>::rows) * lane; }
+  int64_t buffer_size() const { return fields_size() + sums_size(); }
   size_t bytes() const {
     return static_cast<size_t>(weight_size() + threads * buffer_size()) * sizeof(T) +
            static_cast<size_t>(offset_size()) * sizeof(int32_t);
@@ -45,13 +50,24 @@ struct Correlation {
   int64_t strips() const { return chunks_of(windows_h, strip); }
   int64_t batches() const { return chunks_of(images, batch); }
 
-  int64_t classes_h() const { return backward ? conv.stride_h : 1; }
-  int64_t classes_w() const { return backward ? conv.stride_w : 1; }
+  int64_t classes() const { return backward ? conv.stride_h * conv.stride_w : 1; }
   Class class_h(int64_t i) const {
-    return backward ? class_of(i, conv.stride_h, conv.pad_h, conv.h) : Class{0, conv.oh, 0, -1};
+    return backward ? class_of(i / conv.stride_w, conv.stride_h, conv.pad_h, conv.h)
+                    : Class{0, conv.oh, 0, -1};
   }
   Class class_w(int64_t i) const {
-    return backward ? class_of(i, conv.stride_w, conv.pad_w, conv.w) : Class{0, conv.ow, 0, -1};
+    return backward ? class_of(i % conv.stride_w, conv.stride_w, conv.pad_w, conv.w)
+                    : Class{0, conv.ow, 0, -1};
+  }
+  int64_t taps_of(int64_t i) const {
+    if (!backward) return conv.kh * conv.kw;
+    return taps_along(i / conv.stride_w, conv.kh, conv.stride_h, conv.dilation_h) *
+           taps_along(i % conv.stride_w, conv.kw, conv.stride_w, conv.dilation_w);
+  }
+  static int64_t taps_along(int64_t residue, int64_t taps, int64_t stride, int64_t dilation) {
+    int64_t n = 0;
+    for (int64_t t = 0; t < taps; t++) n += t * dilation % stride == residue;
+    return n;
   }
   // Back: input i of the convolution is seen by output o through tap t where i + pad = o * stride + t *
   // dilation. With i + pad = u * stride + residue these are the taps of that residue and o = u - shift(t).
@@ -101,173 +117,202 @@ static Correlation<T> correlation_of(const Conv2d& c, bool backward) {
   p.to_stride_w = backward ? c.stride_w : 1;
   // As many rows as fit, then as many images; but enough pieces for the threads. What a piece holds changes
   // no result.
+  constexpr int64_t tile_columns = TileSize<T>::columns, room = kFieldBytes / int64_t(sizeof(T));
   const Field row = Field::of(p.down, p.across, 1, p.windows_w);
-  const int64_t row_bytes = p.channels * row.channel / row.rows * int64_t(sizeof(T));
-  const int64_t strips =
-      chunks_of(p.windows_h, max_of(4, kFieldBytes / max_of(1, row_bytes) - p.down.most_shift()));
-  p.strip = chunks_of(p.windows_h, max_of(1, strips));
+  const int64_t tile_rows = min_of(p.outputs, TileSize<T>::rows);
+  const int64_t row_size = p.channels * row.channel / row.rows + tile_rows * row.pitch;
+  p.strip = chunks_of(p.windows_h, chunks_of(p.windows_h, max_of(4, room / row_size - p.down.most_shift())));
   p.field = Field::of(p.down, p.across, p.strip, p.windows_w);
   p.field_size = p.channels * p.field.channel;
-  const int64_t fit = max_of(1, kFieldBytes / max_of(1, p.field_size * int64_t(sizeof(T))));
+  p.lane = chunks_of((p.strip - 1) * p.field.pitch + p.windows_w, tile_columns) * tile_columns;
+  const int64_t fit = max_of(1, room / (p.field_size + tile_rows * p.lane));
   const int64_t work = c.n * c.oc * c.oh * c.ow * (c.c / c.groups) * c.kh * c.kw;
   p.threads = work >> 16 ? most_threads() : 1;
-  p.batch = max_of(1, min_of(fit, chunks_of(c.n, 8 * p.threads)));
+  p.batch = max_of(1, min_of(fit, chunks_of(c.n * p.strips() * p.groups, 4 * p.threads)));
   return p;
+}
+
+// Channels whose taps are taken at a time along k.
+LAMINA_INLINE int64_t channels_deep(int64_t channels, int64_t taps) {
+  return chunks_of(channels, chunks_of(channels, max_of(1, kPlacesDeep / max_of(1, taps))));
 }
 
 // Weights to (group, class, tile, channel and tap, row of the tile).
 template <class T>
-static void pack_weights(const Correlation<T>& p, const T* w, T* to) {
-  const Conv2d& c = p.conv;
-  const int64_t taps = c.kh * c.kw;
+static void pack_weights(const Correlation<T>& p, const T* w, T* weights) {
+  const int64_t taps = p.conv.kh * p.conv.kw;
   const int64_t of_output = p.backward ? taps : p.channels * taps,
                 of_channel = p.backward ? p.outputs * taps : taps;
   const Cut cut = cut_of(p.outputs, TileSize<T>::rows);
-  for (int64_t g = 0; g < p.groups; g++) {
-    for (int64_t a = 0; a < p.classes_h(); a++) {
-      for (int64_t b = 0; b < p.classes_w(); b++) {
-        const Class down = p.class_h(a), across = p.class_w(b);
-        for (int64_t tile = 0; tile < cut.count; tile++) {
-          const int rows = cut.rows(tile);
-          const T* from = w + g * p.outputs * p.depth() + cut.start(tile) * of_output;
-          if (!p.backward) {
-            pack_a(from, of_output, 1, rows, p.depth(), to);
-            to += rows * p.depth();
-            continue;
-          }
-          for (int64_t channel = 0; channel < p.channels; channel++) {
-            for (int64_t tap = 0; tap < taps; tap++) {
-              if (!p.uses(down, across, tap / c.kw, tap % c.kw)) continue;
-              for (int r = 0; r < rows; r++) *to++ = from[channel * of_channel + r * of_output + tap];
-            }
-          }
+  const auto tiles = [&](int64_t i) {
+    const int64_t group = i / cut.count, tile = i % cut.count, rows = cut.rows(tile);
+    const T* from = w + group * p.outputs * p.depth() + cut.start(tile) * of_output;
+    T* of_class = weights + group * p.outputs * p.depth();
+    if (!p.backward)
+      return pack_a(from, of_output, 1, static_cast<int>(rows), p.depth(),
+                    of_class + cut.start(tile) * p.depth());
+    for (int64_t c = 0; c < p.classes(); c++) {
+      const Class down = p.class_h(c), across = p.class_w(c);
+      T* to = of_class + cut.start(tile) * p.channels * p.taps_of(c);
+      for (int64_t channel = 0; channel < p.channels; channel++) {
+        for (int64_t tap = 0; tap < taps; tap++) {
+          if (!p.uses(down, across, tap / p.conv.kw, tap % p.conv.kw)) continue;
+          for (int64_t r = 0; r < rows; r++) *to++ = from[channel * of_channel + r * of_output + tap];
         }
       }
+      of_class += p.outputs * p.channels * p.taps_of(c);
     }
+  };
+  if (p.threads == 1 || p.weight_size() < kGrain) {
+    for (int64_t i = 0; i < p.groups * cut.count; i++) tiles(i);
+  } else {
+    parallel(p.groups * cut.count, tiles);
   }
 }
 
 // Where each (channel, tap) of the classes, one after the other, lies in the field.
 template <class T>
 static void list_offsets(const Correlation<T>& p, int32_t* to) {
-  for (int64_t a = 0; a < p.classes_h(); a++) {
-    for (int64_t b = 0; b < p.classes_w(); b++) {
-      const Class down = p.class_h(a), across = p.class_w(b);
-      for (int64_t channel = 0; channel < p.channels; channel++) {
-        for (int64_t ky = 0; ky < p.conv.kh; ky++) {
-          for (int64_t kx = 0; kx < p.conv.kw; kx++) {
-            if (!p.uses(down, across, ky, kx)) continue;
-            *to++ = static_cast<int32_t>(channel * p.field.channel + p.offset(ky, kx));
-          }
-        }
+  for (int64_t c = 0; c < p.classes(); c++) {
+    const Class down = p.class_h(c), across = p.class_w(c);
+    for (int64_t channel = 0; channel < p.channels; channel++) {
+      for (int64_t tap = 0; tap < p.conv.kh * p.conv.kw; tap++) {
+        const int64_t ky = tap / p.conv.kw, kx = tap % p.conv.kw;
+        if (!p.uses(down, across, ky, kx)) continue;
+        *to++ = static_cast<int32_t>(channel * p.field.channel + p.offset(ky, kx));
       }
     }
   }
 }
 
-// One class within one strip of one image.
+// One class within one strip of one image, for the output channels of one tile.
 template <class T>
 struct Patch {
   int64_t rows, columns;  // windows
   const T* field;         // at the first window
   T* to;                  // where the first output of the first window goes
   int64_t to_row, to_column, to_channel;
+
+  int64_t places(int64_t pitch) const { return (rows - 1) * pitch + columns; }
+  // The places of all rows follow one another in the output as they do in the field.
+  bool dense(int64_t pitch) const { return columns == pitch && to_column == 1 && to_row == pitch; }
 };
 
-// Windows [begin, begin + count) of a patch, counted along the field's pitch, from a buffer (rows,
-// TileSize::columns).
+// From sums (outputs, lane), which keep the field's pitch, to the output.
 template <class T>
-static void scatter(const Patch<T>& patch, int64_t pitch, int64_t begin, int64_t count, int rows,
-                    const T* buffer) {
+static void deliver(const Patch<T>& patch, int64_t pitch, int outputs, const T* sums, int64_t lane,
+                    const T* bias) {
   using V = Vec<T>;
-  for (int64_t at = begin; at < begin + count;) {
-    const int64_t row = at / pitch, column = at % pitch;
-    const int64_t n = min_of(patch.columns - column, begin + count - at);
-    for (int r = 0; r < rows && n > 0; r++) {
-      const T* from = buffer + r * TileSize<T>::columns + (at - begin);
-      T* to = patch.to + r * patch.to_channel + row * patch.to_row + column * patch.to_column;
-      if (patch.to_column == 1) {
-        for_vectors<V>(n,
-                       [&](int64_t i, auto lanes) { put_lanes(to + i, get_lanes(from + i, lanes), lanes); });
-      } else {
-        for (int64_t i = 0; i < n; i++) to[i * patch.to_column] = from[i];
-      }
-    }
-    at += min_of(pitch - column, begin + count - at);
-  }
-}
-
-// All windows of a patch, for the output channels of one tile.
-template <class T>
-static void correlate_patch(Tile<T> tile, const Patch<T>& patch, int64_t pitch, int rows) {
-  constexpr int width = Vec<T>::width, tile_columns = TileSize<T>::columns;
-  alignas(64) T buffer[TileSize<T>::rows * tile_columns];
-  const TileFunction<T> functions[2] = {tile_function<T, Reading::Listed>(rows, 1),
-                                        tile_function<T, Reading::Listed>(rows, 2)};
-  const int64_t places = (patch.rows - 1) * pitch + patch.columns;
-  const bool dense = patch.columns == pitch && patch.to_column == 1 && patch.to_row == pitch;
-  tile.c_row = dense ? patch.to_channel : tile_columns;
-  for (int64_t begin = 0; begin < places; begin += tile_columns) {
-    const int count = static_cast<int>(min_of(tile_columns, places - begin)), vectors = count > width ? 2 : 1;
-    tile.b = patch.field + begin;
-    tile.c = dense ? patch.to + begin : buffer;
-    tile.last = count - (vectors - 1) * width;
-    functions[vectors - 1](tile);
-    if (!dense) scatter(patch, pitch, begin, count, rows, buffer);
-  }
-}
-
-// A strip of some images, in one group: fills their fields, then goes over the classes and the tiles of
-// weights.
-template <class T>
-static void correlate_piece(const Correlation<T>& p, int64_t first_image, int64_t images, int64_t group,
-                            int64_t first_row, const T* in, const T* weights, const int32_t* offsets,
-                            const T* bias, T* out, T* fields) {
-  const int64_t in_image = p.groups * p.channels * p.in_plane, out_plane = p.out_h * p.out_w;
-  in += first_image * in_image + group * p.channels * p.in_plane;
-  for (int64_t i = 0; i < images; i++) {
-    for (int64_t channel = 0; channel < p.channels; channel++) {
-      fill_channel(p.field, in + i * in_image + channel * p.in_plane, first_row,
-                   fields + i * p.field_size + channel * p.field.channel);
-    }
-  }
-  clear(fields + images * p.field_size, TileSize<T>::columns);
-  const int64_t past_row = min_of(first_row + p.strip, p.windows_h);
-  const Cut cut = cut_of(p.outputs, TileSize<T>::rows);
-  Tile<T> tile = {};
-  tile.a_row = 1;
-  tile.alpha = T(1);
-  weights += group * p.outputs * p.depth();
-  for (int64_t a = 0; a < p.classes_h(); a++) {
-    for (int64_t b = 0; b < p.classes_w(); b++) {
-      const Class down = p.class_h(a), across = p.class_w(b);
-      int64_t taps = 0;
-      for (int64_t tap = 0; tap < p.conv.kh * p.conv.kw; tap++) {
-        taps += p.uses(down, across, tap / p.conv.kw, tap % p.conv.kw);
-      }
-      tile.k = p.channels * taps;
-      tile.b_offset = offsets;
-      const int64_t begin = max_of(first_row, down.first), end = min_of(past_row, down.first + down.count);
-      for (int64_t t = 0; t < cut.count && begin < end && across.count > 0; t++) {
-        const int64_t output = group * p.outputs + cut.start(t);
-        tile.a = weights + cut.start(t) * tile.k;
-        tile.a_k = cut.rows(t);
-        tile.row_bias = bias ? bias + output : nullptr;
-        for (int64_t i = 0; i < images; i++) {
-          Patch<T> patch = {};
-          patch.rows = end - begin;
-          patch.columns = across.count;
-          patch.field = fields + i * p.field_size + (begin - first_row) * p.field.pitch + across.first;
-          patch.to_row = p.to_stride_h * p.out_w;
-          patch.to_column = p.to_stride_w;
-          patch.to_channel = out_plane;
-          patch.to = out + ((first_image + i) * p.groups * p.outputs + output) * out_plane + across.to +
-                     (down.to + (begin - down.first) * p.to_stride_h) * p.out_w;
-          correlate_patch(tile, patch, p.field.pitch, cut.rows(t));
+  for (int o = 0; o < outputs; o++) {
+    T* to = patch.to + o * patch.to_channel;
+    const V added = bias ? set<V>(bias[o]) : zero<V>();
+    // Where rows follow one another, whole vectors may reach into the next row, which is written afterwards.
+    const T* end =
+        to + (patch.to_column == 1 && patch.to_row == patch.columns ? patch.rows * patch.columns : 0);
+    for (int64_t row = 0; row < patch.rows; row++, to += patch.to_row) {
+      const T* from = sums + o * lane + row * pitch;
+      for (int64_t i = 0; i < patch.columns; i += V::width) {
+        const int n = static_cast<int>(min_of(V::width, patch.columns - i));
+        const V value = load<V>(from + i) + added;
+        if (to + i + V::width <= end) {
+          store(to + i, value);
+        } else if (patch.to_column == 1) {
+          store_n(to + i, value, n);
+        } else {
+          alignas(64) T some[V::width];
+          store(some, value);
+          for (int j = 0; j < n; j++) to[(i + j) * patch.to_column] = some[j];
         }
       }
-      weights += p.outputs * tile.k;
-      offsets += tile.k;
+    }
+  }
+}
+
+// All windows of a patch against some k: into sums, or where the output is dense right there.
+template <class T>
+static void correlate_patch(Tile<T> tile, const Patch<T>& patch, int64_t pitch, int rows, T* sums,
+                            int64_t lane) {
+  constexpr int width = Vec<T>::width, tile_columns = TileSize<T>::columns;
+  const TileFunction<T> narrow = tile_function<T, Reading::ListedB>(rows, 1);
+  const TileFunction<T> whole = tile_function<T, Reading::ListedB>(rows, 2);
+  const bool dense = patch.dense(pitch);
+  const int64_t places = patch.places(pitch);
+  T* to = dense ? patch.to : sums;
+  tile.c_row = dense ? patch.to_channel : lane;
+  if (!dense) tile.row_bias = nullptr;
+  for (int64_t begin = 0; begin < places; begin += tile_columns) {
+    const int64_t count = places - begin;
+    tile.b = patch.field + begin;
+    tile.c = to + begin;
+    tile.last =
+        !dense || count >= tile_columns ? width : static_cast<int>(count > width ? count - width : count);
+    (count > width ? whole : narrow)(tile);
+  }
+}
+
+// A strip of some images, in one group.
+template <class T>
+struct Piece {
+  int64_t image, images, group, row;
+  T *fields, *sums;
+};
+
+template <class T>
+static void fill_fields(const Correlation<T>& p, const Piece<T>& piece, const T* in) {
+  const int64_t in_image = p.groups * p.channels * p.in_plane;
+  in += piece.image * in_image + piece.group * p.channels * p.in_plane;
+  for (int64_t i = 0; i < piece.images; i++) {
+    for (int64_t channel = 0; channel < p.channels; channel++) {
+      fill_channel(p.field, in + i * in_image + channel * p.in_plane, piece.row,
+                   piece.fields + i * p.field_size + channel * p.field.channel);
+    }
+  }
+  clear(piece.fields + piece.images * p.field_size, TileSize<T>::columns);
+}
+
+// The windows of one class, with its weights (tile, channel and tap, row of the tile) and its offsets.
+template <class T>
+static void correlate_class(const Correlation<T>& p, const Piece<T>& piece, int64_t c, const T* weights,
+                            const int32_t* offsets, const T* bias, T* out) {
+  const Class down = p.class_h(c), across = p.class_w(c);
+  const int64_t begin = max_of(piece.row, down.first);
+  const int64_t end = min_of(min_of(piece.row + p.strip, p.windows_h), down.first + down.count);
+  if (begin >= end || across.count <= 0) return;
+  const int64_t taps = p.taps_of(c), deep = channels_deep(p.channels, taps), out_plane = p.out_h * p.out_w;
+  const Cut cut = cut_of(p.outputs, TileSize<T>::rows);
+  for (int64_t t = 0; t < cut.count; t++) {
+    const int rows = cut.rows(t);
+    const int64_t output = piece.group * p.outputs + cut.start(t);
+    Patch<T> patch = {};
+    patch.rows = end - begin;
+    patch.columns = across.count;
+    patch.to_row = p.to_stride_h * p.out_w;
+    patch.to_column = p.to_stride_w;
+    patch.to_channel = out_plane;
+    const auto of_image = [&](int64_t i) {
+      patch.field = piece.fields + i * p.field_size + (begin - piece.row) * p.field.pitch + across.first;
+      patch.to = out + ((piece.image + i) * p.groups * p.outputs + output) * out_plane + across.to +
+                 (down.to + (begin - down.first) * p.to_stride_h) * p.out_w;
+    };
+    for (int64_t channel = 0; channel < p.channels; channel += deep) {
+      Tile<T> tile = {};
+      tile.k = min_of(deep, p.channels - channel) * taps;
+      tile.a = weights + cut.start(t) * p.channels * taps + rows * channel * taps;
+      tile.a_row = 1;
+      tile.a_k = rows;
+      tile.list = offsets + channel * taps;
+      tile.alpha = T(1);
+      tile.beta = channel == 0 ? T(0) : T(1);
+      tile.row_bias = bias && channel + deep >= p.channels ? bias + output : nullptr;
+      for (int64_t i = 0; i < piece.images; i++) {
+        of_image(i);
+        correlate_patch(tile, patch, p.field.pitch, rows, piece.sums + i * rows * p.lane, p.lane);
+      }
+    }
+    for (int64_t i = 0; i < piece.images && !patch.dense(p.field.pitch); i++) {
+      of_image(i);
+      deliver(patch, p.field.pitch, rows, piece.sums + i * rows * p.lane, p.lane,
+              bias ? bias + output : nullptr);
     }
   }
 }
@@ -280,16 +325,24 @@ static void correlate(const Correlation<T>& p, const T* in, const T* w, const T*
   pack_weights(p, w, weights);
   list_offsets(p, offsets);
   const int64_t pieces = p.batches() * p.strips() * p.groups;
-  const auto piece = [&](int64_t i, T* fields) {
+  const auto work = [&](int64_t i) {
     const int64_t group = i % p.groups, strip = i / p.groups % p.strips(), batch = i / p.groups / p.strips();
-    const int64_t first = batch * p.batch;
-    correlate_piece(p, first, min_of(p.batch, p.images - first), group, strip * p.strip, in, weights, offsets,
-                    bias, out, fields);
+    T* buffer = buffers + (p.threads > 1 ? thread_index() : 0) * p.buffer_size();
+    const int64_t first = batch * p.batch, images = min_of(p.batch, p.images - first);
+    const Piece<T> piece = {first, images, group, strip * p.strip, buffer, buffer + p.fields_size()};
+    fill_fields(p, piece, in);
+    const T* of_class = weights + group * p.outputs * p.depth();
+    const int32_t* list = offsets;
+    for (int64_t c = 0; c < p.classes(); c++) {
+      correlate_class(p, piece, c, of_class, list, bias, out);
+      of_class += p.outputs * p.channels * p.taps_of(c);
+      list += p.channels * p.taps_of(c);
+    }
   };
   if (p.threads == 1) {
-    for (int64_t i = 0; i < pieces; i++) piece(i, buffers);
+    for (int64_t i = 0; i < pieces; i++) work(i);
   } else {
-    parallel(pieces, [&](int64_t i) { piece(i, buffers + thread_index() * p.buffer_size()); });
+    parallel(pieces, work);
   }
 }
 

@@ -55,28 +55,37 @@ LAMINA_INLINE void clear(T* to, int64_t n) {
   for_vectors<Vec<T>>(n, [&](int64_t i, auto lanes) { put_lanes(to + i, zero<Vec<T>>(), lanes); });
 }
 
-// One channel of the field, from the input's (h, w); its first row of windows is `first`.
+// to[i] = 0 for i in [begin, end), and up to a vector more.
+template <class T>
+LAMINA_INLINE void clear_beyond(T* to, int64_t begin, int64_t end) {
+  for (; begin < end; begin += Vec<T>::width) store(to + begin, zero<Vec<T>>());
+}
+
+// One channel of the field, from the input's (h, w); its first row of windows is `first`. Rows are written in
+// ascending order by whole vectors, which may reach into what is written next: up to a vector beyond the
+// channel.
 template <class T>
 static void fill_channel(const Field& f, const T* from, int64_t first, T* to) {
+  using V = Vec<T>;
+  const T* end = to + f.channel;
   for (int64_t a = 0; a < f.down.phases(); a++) {
     for (int64_t b = 0; b < f.across.phases(); b++) {
-      const int64_t start = f.across.residue(b) - f.across.pad;
-      const Span span = valid_span(0, f.pitch, f.across.stride, start, f.across.size);
-      const int64_t ix = span.begin * f.across.stride + start;
+      const int64_t start = f.across.residue(b) - f.across.pad, stride = f.across.stride;
+      const Span span = valid_span(0, f.pitch, stride, start, f.across.size);
+      const int64_t n = span.end - span.begin, ix = span.begin * stride + start;
       for (int64_t row = 0; row < f.rows; row++, to += f.pitch) {
         const int64_t iy = (first + row) * f.down.stride + f.down.residue(a) - f.down.pad;
-        if (iy < 0 || iy >= f.down.size) {
-          clear(to, f.pitch);
+        if (iy < 0 || iy >= f.down.size || n == 0) {
+          clear_beyond(to, 0, f.pitch);
           continue;
         }
-        clear(to, span.begin);
-        read_row(from + iy * f.across.size + ix, f.across.stride, span.end - span.begin, f.across.size - ix,
-                 to + span.begin);
-        clear(to + span.end, f.pitch - span.end);
+        clear_beyond(to, 0, span.begin);
+        read_row_beyond(from + iy * f.across.size + ix, stride, n, f.across.size - ix, to + span.begin);
+        clear_beyond(to, span.begin + chunks_of(n, V::width) * V::width, f.pitch);
       }
     }
   }
-  clear(to, f.channel - f.plane * f.down.phases() * f.across.phases());
+  if (to < end) clear_beyond(to, 0, end - to);
 }
 
 }  // namespace lamina::LAMINA_ISA

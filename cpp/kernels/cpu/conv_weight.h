@@ -125,14 +125,15 @@ struct WeightBuffers {
 template <class T>
 static void lay_out_gradient(const WeightGrad<T>& p, const T* g, int64_t channels, int64_t from_row,
                              int64_t rows, T* to) {
+  constexpr int vector = Vec<T>::width;
   const int64_t pitch = p.field.pitch, width = p.conv.ow;
   for (int64_t channel = 0; channel < channels; channel++, to += p.places) {
     for (int64_t row = 0; row < rows; row++) {
-      read_row(g + (channel * p.conv.oh + from_row + row) * width, 1, width, width, to + row * pitch);
-      if (row + 1 < rows) clear(to + row * pitch + width, pitch - width);
+      T* at = to + row * pitch;
+      read_row_beyond(g + (channel * p.conv.oh + from_row + row) * width, 1, width, width, at);
+      clear_beyond(at, chunks_of(width, vector) * vector, min_of(pitch, p.places - row * pitch));
     }
-    const int64_t end = (rows - 1) * pitch + width;
-    clear(to + end, p.places - end);
+    clear_beyond(to, rows * pitch, p.places);
   }
 }
 

@@ -18,10 +18,10 @@ struct TileSize {
   static constexpr int columns = vectors * Vec<T>::width;
 };
 
-// How the rows of b are found: at a fixed step; at the step, fetched ahead of their turn and, where b_copy is
-// set, copied for the tiles that follow (which costs nothing beside the multiplications); or each where a
-// list says.
-enum class Reading { Steps, Copied, Listed };
+// How k runs. Steps: a and b go on by a_k and b_k. Copied: so, while rows of b are fetched ahead of their turn and, where
+// b_copy is set, copied for the tiles that follow (which costs little beside the multiplications). ListedB: a list says
+// where each row of b starts, for a packed a (a_row 1, a_k rows). ListedA: a list says where each column of a starts.
+enum class Reading { Steps, Copied, ListedB, ListedA };
 
 // c = alpha * a @ b + beta * c + bias, then relu. a is read value by value, so any strides do; a row of b is
 // read as vectors and must be dense and readable over full vectors (pack_b pads it).
@@ -32,7 +32,7 @@ struct Tile {
   int64_t a_row, a_k;
   const T* b;
   int64_t b_k;
-  const int32_t* b_offset;  // Listed: where each row of b starts
+  const int32_t* list;      // ListedB, ListedA: k offsets
   T* b_copy;                // Copied: null, or to (k, TileSize::columns)
   T* c;
   int64_t c_row;
@@ -72,13 +72,15 @@ static void multiply_tile(const Tile<T>& t) {
   }
   // A pointer for each three rows: the other two are reached by an index register, so none is spilled.
   constexpr int groups = (rows + 2) / 3;
-  const int64_t a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
+  constexpr bool listed_a = reading == Reading::ListedA, listed_b = reading == Reading::ListedB;
+  const int64_t a_row = listed_b ? 1 : t.a_row, a_k = listed_b ? rows : t.a_k, b_k = t.b_k;
   const T* a[groups];
   for (int g = 0; g < groups; g++) a[g] = t.a + 3 * g * a_row;
   const T* b = t.b;
   const int64_t k = t.k;
   const auto step = [&](int64_t p) __attribute__((always_inline)) {
-    const T* b_row = reading == Reading::Listed ? b + t.b_offset[p] : b;
+    const T* b_row = listed_b ? b + t.list[p] : b;
+    const int64_t at = listed_a ? t.list[p] : 0;
     V b_vector[vectors];
     for (int v = 0; v < vectors; v++) {
       b_vector[v] = load<V>(b_row + v * V::width);
@@ -89,12 +91,12 @@ static void multiply_tile(const Tile<T>& t) {
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
-      const V a_value = set<V>(a[i / 3][(i % 3) * a_row]);
+      const V a_value = set<V>((a[i / 3] + at)[(i % 3) * a_row]);
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; v++) sum[i][v] = fma(a_value, b_vector[v], sum[i][v]);
     }
-    for (int g = 0; g < groups; g++) a[g] += a_k;
-    if (reading != Reading::Listed) b += b_k;
+    for (int g = 0; g < groups && !listed_a; g++) a[g] += a_k;
+    if (!listed_b) b += b_k;
   };
   // The tile of c comes while k runs, a vector with each step: all at once would hold up the loads of a and
   // b.

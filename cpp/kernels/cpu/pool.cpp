@@ -13,7 +13,7 @@ constexpr int64_t kPart = 256;  // outputs of a row built at a time
 // is what output i sees there, offset its place relative to the window's first.
 template <class S, class F>
 void for_taps(const Pool2d& p, const S* plane, int64_t oy, int64_t begin, int64_t end, F&& body) {
-  Compute<S> buffer[kPart];
+  Compute<S> buffer[kPart + Lanes<S>::width];
   for (int64_t ky = 0; ky < p.kh; ky++) {
     const int64_t iy = oy * p.stride_h - p.pad_h + ky * p.dilation_h;
     if (iy < 0 || iy >= p.h) continue;
@@ -29,7 +29,7 @@ void for_taps(const Pool2d& p, const S* plane, int64_t oy, int64_t begin, int64_
           continue;
         }
       }
-      read_row(row, p.stride_w, span.end - span.begin, p.w - ix, buffer);
+      read_row_beyond(row, p.stride_w, span.end - span.begin, p.w - ix, buffer);
       body(buffer, span, ky * p.dilation_h * p.w + kx * p.dilation_w);
     }
   }

@@ -17,21 +17,26 @@ LAMINA_INLINE Span valid_span(int64_t begin, int64_t end, int64_t stride, int64_
   return {from, max_of(from, min_of(end, past))};
 }
 
-// to[i] = row[i * stride], i < n. `left` elements of the row may be read.
+// to[i] = row[i * stride], i < n, and zeros up to a whole vector. `left` elements of the row may be read.
 template <class S>
-static void read_row(const S* row, int64_t stride, int64_t n, int64_t left, Compute<S>* to) {
+static void read_row_beyond(const S* row, int64_t stride, int64_t n, int64_t left, Compute<S>* to) {
   using V = Lanes<S>;
   if (stride == 1) {
-    for_vectors<V>(n, [&](int64_t i, auto lanes) { put_lanes(to + i, get_lanes(row + i, lanes), lanes); });
+    for_vectors<V>(n, [&](int64_t i, auto lanes) { store(to + i, get_lanes(row + i, lanes)); });
   } else if (stride == 2) {
     for_vectors<V>(n, [&](int64_t i, auto lanes) {
-      const int64_t here = left - 2 * i;
+      // The vector's last element is at 2 * lanes - 2.
+      const int64_t here = min_of(left - 2 * i, 2 * lanes - 1);
       const V low = get_n(row + 2 * i, min_of(V::width, here));
       const V high = get_n(row + 2 * i + V::width, max_of(0, min_of(V::width, here - V::width)));
-      put_lanes(to + i, even_lanes(low, high), lanes);
+      store(to + i, even_lanes(low, high));
     });
   } else {
-    for (int64_t i = 0; i < n; i++) to[i] = value_of(row[i * stride]);
+    for_vectors<V>(n, [&](int64_t i, auto lanes) {
+      alignas(64) Compute<S> some[V::width] = {};
+      for (int64_t j = 0; j < lanes; j++) some[j] = value_of(row[(i + j) * stride]);
+      store(to + i, load<V>(some));
+    });
   }
 }
 
