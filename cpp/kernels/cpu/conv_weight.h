@@ -1,96 +1,45 @@
-// The gradient of a convolution's weights: each is a dot product of a channel of the output's gradient and a
-// shifted channel of the input, both laid out along the same pitch (the gradient with zeros where no window
-// is). A tile of these dot products runs along the places at once. Images are cut into parts by the shape
-// alone; their sums are added in order.
+// The gradient of a convolution's weights, a product over all places of all images: output channels by (input
+// channel, tap). It runs on gemm's tile with the input's field as a, read at the places a list names, and the
+// gradient's channels packed as b; for few output channels, as dot products (conv_dots.h). Images are cut
+// into parts by the shape alone, whose sums are added in order.
 #pragma once
 
+#include "kernels/cpu/conv_dots.h"
 #include "kernels/cpu/conv_field.h"
-#include "kernels/cpu/gemm_tile.h"
+#include "kernels/cpu/gemm_pack.h"
 
 namespace lamina::LAMINA_ISA {
 
-// Output channels and taps in a tile: the registers hold their sums, the gradient's vectors and one of the
-// input.
-constexpr int kDotRows = kRegisters == 32 ? 4 : 3;
-constexpr int kDotColumns = kRegisters == 32 ? 6 : 4;
-
-template <class T>
-struct Dots {
-  const T* g;  // (rows, places) of the first image
-  int64_t g_row, g_image;
-  const T* x;
-  int64_t x_image;
-  const int32_t* offset;  // of each column in x
-  int64_t images, places;
-  const T* window;  // 1 where there is a window, else 0; null where it makes no difference
-  T* sums;          // (rows, columns), added to
-  int64_t sums_row;
-};
-template <class T>
-using DotFunction = void (*)(const Dots<T>&);
-
-// A place without a window holds 0 in g, but whatever the input has there in x: `masked` keeps inf and NaN
-// out.
-template <class T, int rows, int columns, bool masked>
-static void multiply_dots(const Dots<T>& d) {
-  using V = Vec<T>;
-  V sum[rows][columns];
-  for (int r = 0; r < rows; r++) {
-    for (int c = 0; c < columns; c++) sum[r][c] = zero<V>();
-  }
-  for (int64_t image = 0; image < d.images; image++) {
-    const T* g = d.g + image * d.g_image;
-    const T* x[columns];
-    for (int c = 0; c < columns; c++) x[c] = d.x + image * d.x_image + d.offset[c];
-    for (int64_t i = 0; i < d.places; i += V::width) {
-      V g_vector[rows];
-      for (int r = 0; r < rows; r++) g_vector[r] = load<V>(g + r * d.g_row + i);
-#pragma GCC unroll 8
-      for (int c = 0; c < columns; c++) {
-        V x_vector = load<V>(x[c] + i);
-        if constexpr (masked) x_vector = select(load<V>(d.window + i) == zero<V>(), zero<V>(), x_vector);
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; r++) sum[r][c] = fma(g_vector[r], x_vector, sum[r][c]);
-      }
-    }
-  }
-  for (int r = 0; r < rows; r++) {
-    for (int c = 0; c < columns; c++) d.sums[r * d.sums_row + c] += reduce_add(sum[r][c]);
-  }
-}
-
-template <class T, bool masked, int most_rows = kDotRows, int most_columns = kDotColumns>
-DotFunction<T> dot_function(int rows, int columns) {
-  if (rows < most_rows) {
-    if constexpr (most_rows > 1) return dot_function<T, masked, most_rows - 1, most_columns>(rows, columns);
-  }
-  if (columns < most_columns) {
-    if constexpr (most_columns > 1)
-      return dot_function<T, masked, most_rows, most_columns - 1>(rows, columns);
-  }
-  return multiply_dots<T, most_rows, most_columns, masked>;
-}
+constexpr int64_t kGradientBytes = 512 << 10;  // what a thread lays out at a time
+constexpr int64_t kPlacesLong = 512;           // places along k at a time
 
 template <class T>
 struct WeightGrad {
   Conv2d conv;
   int64_t channels, outputs;  // per group
-  int64_t parts, block;       // parts of the images, channels of a block
-  int64_t strip, batch;       // rows of windows and images that are laid out at a time
-  Field field;                // of the input, `block` channels
-  int64_t places;             // in a strip, whole vectors
+  bool dots;
+  int64_t parts, block;  // parts of the images, channels of a block
+  int64_t strip, batch;  // rows of windows and images that are laid out at a time
+  Field field;           // of the input, `block` channels
+  int64_t places;        // of a strip: at the field's pitch in whole vectors (dots), or windows
   int64_t threads;
 
   int64_t taps() const { return conv.kh * conv.kw; }
-  int64_t size() const { return conv.oc * channels * taps(); }
+  int64_t rows() const { return channels * taps(); }
+  int64_t panels() const { return dots ? 1 : chunks_of(outputs, TileSize<T>::columns); }
+  // Sums of a group: (outputs, rows) of dots, or (panels, rows, columns of a tile).
+  int64_t group_size() const { return (dots ? outputs : panels() * TileSize<T>::columns) * rows(); }
+  int64_t part_size() const { return chunks_of(conv.groups * group_size(), 16) * 16; }
   int64_t blocks() const { return chunks_of(channels, block); }
   int64_t x_size() const { return block * field.channel + Vec<T>::width; }  // of one image
-  int64_t g_size() const { return outputs * places; }
-  int64_t buffer_size() const { return chunks_of(batch * (x_size() + g_size()) + places, 16) * 16; }
-  int64_t parts_size() const { return chunks_of((parts - 1) * size(), 16) * 16; }
+  int64_t g_size() const { return (dots ? outputs : panels() * TileSize<T>::columns) * places; }
+  int64_t list_size() const { return chunks_of(dots ? block * taps() : batch * places, 16) * 16; }  // int32
+  // The fields, the gradient, and where windows are or a list of them.
+  int64_t buffer_size() const {
+    return chunks_of(batch * (x_size() + g_size()) + places + list_size(), 16) * 16;
+  }
   size_t bytes() const {
-    return static_cast<size_t>(parts_size() + threads * buffer_size()) * sizeof(T) +
-           static_cast<size_t>(block * taps()) * sizeof(int32_t);
+    return static_cast<size_t>(parts * part_size() + threads * buffer_size()) * sizeof(T);
   }
 };
 
@@ -100,37 +49,45 @@ static WeightGrad<T> weight_grad_of(const Conv2d& c) {
   p.conv = c;
   p.channels = c.c / c.groups;
   p.outputs = c.oc / c.groups;
-  p.parts = max_of(1, min_of(min_of(c.n, 8), (int64_t(1) << 20) / p.size()));
+  p.dots = 2 * p.outputs <= Vec<T>::width;
+  p.parts = max_of(1, min_of(min_of(c.n, 8), (int64_t(1) << 20) / p.part_size()));
   p.block = chunks_of(p.channels, min_of(p.channels, chunks_of(16, p.parts * c.groups)));
   const Axis down = {c.h, c.kh, c.stride_h, c.dilation_h, c.pad_h};
   const Axis across = {c.w, c.kw, c.stride_w, c.dilation_w, c.pad_w};
-  const int64_t room = (512 << 10) / int64_t(sizeof(T));
+  constexpr int64_t room = kGradientBytes / int64_t(sizeof(T));
   const Field row = Field::of(down, across, 1, c.ow);
   const int64_t row_size = p.block * row.channel / row.rows + p.outputs * row.pitch;
-  p.strip = chunks_of(c.oh, chunks_of(c.oh, max_of(4, room / row_size - down.most_shift())));
+  int64_t rows = max_of(4, room / row_size - down.most_shift());
+  if (!p.dots) rows = min_of(rows, max_of(1, kPlacesLong / c.ow));
+  p.strip = chunks_of(c.oh, chunks_of(c.oh, rows));
   p.field = Field::of(down, across, p.strip, c.ow);
-  p.places = chunks_of((p.strip - 1) * p.field.pitch + c.ow, Vec<T>::width) * Vec<T>::width;
+  p.places = p.dots ? chunks_of((p.strip - 1) * p.field.pitch + c.ow, Vec<T>::width) * Vec<T>::width
+                    : p.strip * c.ow;
   p.batch = max_of(1, min_of(chunks_of(c.n, p.parts), room / (p.x_size() + p.g_size())));
-  p.threads = c.n * c.oh * c.ow * p.size() >> 16 ? most_threads() : 1;
+  if (!p.dots) p.batch = min_of(p.batch, max_of(1, kPlacesLong / p.places));
+  p.threads = c.n * c.oh * c.ow * p.rows() * c.oc >> 16 ? most_threads() : 1;
   return p;
 }
 
-// A thread's memory while it lays out and multiplies.
+// Some rows of windows of some images, against some channels of one group.
 template <class T>
-struct WeightBuffers {
-  T *x, *g, *window;
+struct WeightPiece {
+  const T *g, *x;  // of the group's and the block's first channels, all images
+  int64_t image, images, row, rows, channels;
+  T* sums;  // of the block's first row
+  T *fields, *gradient, *window;
+  int32_t* list;
 };
 
 // Some rows of the gradient's channels, at the field's pitch, with zeros where no window is.
 template <class T>
-static void lay_out_gradient(const WeightGrad<T>& p, const T* g, int64_t channels, int64_t from_row,
-                             int64_t rows, T* to) {
+static void lay_out_gradient(const WeightGrad<T>& p, const T* g, int64_t rows, T* to) {
   constexpr int vector = Vec<T>::width;
   const int64_t pitch = p.field.pitch, width = p.conv.ow;
-  for (int64_t channel = 0; channel < channels; channel++, to += p.places) {
+  for (int64_t output = 0; output < p.outputs; output++, to += p.places) {
     for (int64_t row = 0; row < rows; row++) {
       T* at = to + row * pitch;
-      read_row_beyond(g + (channel * p.conv.oh + from_row + row) * width, 1, width, width, at);
+      read_row_beyond(g + (output * p.conv.oh + row) * width, 1, width, width, at);
       clear_beyond(at, chunks_of(width, vector) * vector, min_of(pitch, p.places - row * pitch));
     }
     clear_beyond(to, rows * pitch, p.places);
@@ -138,103 +95,179 @@ static void lay_out_gradient(const WeightGrad<T>& p, const T* g, int64_t channel
 }
 
 template <class T>
-static bool all_finite(const T* x, int64_t n) {
-  using V = Vec<T>;
-  V sum = zero<V>();
-  for_vectors<V>(n, [&](int64_t i, auto lanes) { sum = fma(get_lanes(x + i, lanes), zero<V>(), sum); });
-  return !any(isnan(sum));
+static void add_dots(const WeightGrad<T>& p, const WeightPiece<T>& w) {
+  const Conv2d& c = p.conv;
+  const Cut down = cut_of(p.outputs, kDotRows), across = cut_of(w.channels * p.taps(), kDotColumns);
+  bool finite = true;
+  for (int64_t i = 0; i < w.images; i++) {
+    finite = finite && all_finite(w.fields + i * p.x_size(), w.channels * p.field.channel);
+    lay_out_gradient(p, w.g + ((w.image + i) * c.oc * c.oh + w.row) * c.ow, w.rows,
+                     w.gradient + i * p.g_size());
+  }
+  for (int64_t i = 0; i < p.places && !finite; i++) {
+    w.window[i] = i / p.field.pitch < w.rows && i % p.field.pitch < c.ow ? T(1) : T(0);
+  }
+  for (int64_t i = 0; i < w.channels * p.taps(); i++) {
+    const int64_t tap = i % p.taps();
+    w.list[i] = static_cast<int32_t>(i / p.taps() * p.field.channel + p.field.offset(tap / c.kw, tap % c.kw));
+  }
+  Dots<T> d = {};
+  d.g_row = p.places;
+  d.g_image = p.g_size();
+  d.x_image = p.x_size();
+  d.x = w.fields;
+  d.images = w.images;
+  d.places = p.places;
+  d.window = w.window;
+  d.sums_row = p.rows();
+  for (int64_t k = 0; k < across.count; k++) {
+    d.offset = w.list + across.start(k);
+    for (int64_t o = 0; o < down.count; o++) {
+      d.g = w.gradient + down.start(o) * p.places;
+      d.sums = w.sums + down.start(o) * d.sums_row + across.start(k);
+      (finite ? dot_function<T, false>(down.rows(o), across.rows(k))
+              : dot_function<T, true>(down.rows(o), across.rows(k)))(d);
+    }
+  }
 }
 
-// The images [begin, end) against `channels` channels of a group: adds to sums (outputs, channels, taps).
 template <class T>
-static void add_weight_grad(const WeightGrad<T>& p, const T* g, const T* x, int64_t begin, int64_t end,
-                            int64_t channels, const int32_t* offsets, T* sums,
-                            const WeightBuffers<T>& buffers) {
+static void add_tiles(const WeightGrad<T>& p, const WeightPiece<T>& w) {
   const Conv2d& c = p.conv;
-  const int64_t plane = c.h * c.w;
-  const Cut down = cut_of(p.outputs, kDotRows), across = cut_of(channels * p.taps(), kDotColumns);
-  for (int64_t image = begin; image < end; image += p.batch) {
-    const int64_t images = min_of(p.batch, end - image);
-    for (int64_t row = 0; row < c.oh; row += p.strip) {
-      const int64_t rows = min_of(p.strip, c.oh - row);
-      bool finite = true;
-      for (int64_t i = 0; i < images; i++) {
-        for (int64_t channel = 0; channel < channels; channel++) {
-          T* to = buffers.x + i * p.x_size() + channel * p.field.channel;
-          fill_channel(p.field, x + (image + i) * c.c * plane + channel * plane, row, to);
-          finite = finite && all_finite(to, p.field.channel);
-        }
-        // The last vectors read a little further, times 0.
-        clear(buffers.x + i * p.x_size() + channels * p.field.channel, Vec<T>::width);
-        lay_out_gradient(p, g + (image + i) * c.oc * c.oh * c.ow, p.outputs, row, rows,
-                         buffers.g + i * p.g_size());
+  constexpr int width = Vec<T>::width, tile_columns = TileSize<T>::columns;
+  const int64_t places = w.rows * c.ow, depth = w.images * places;
+  for (int64_t i = 0; i < w.images; i++) {
+    for (int64_t panel = 0; panel < p.panels(); panel++) {
+      const T* g = w.g + (((w.image + i) * c.oc + panel * tile_columns) * c.oh + w.row) * c.ow;
+      const int columns = static_cast<int>(min_of(tile_columns, p.outputs - panel * tile_columns));
+      pack_b(g, 1, c.oh * c.ow, columns, places, w.gradient + (panel * depth + i * places) * tile_columns);
+    }
+    for (int64_t row = 0; row < w.rows; row++) {
+      int32_t* list = w.list + i * places + row * c.ow;
+      const int64_t start = i * p.x_size() + row * p.field.pitch;
+      for (int64_t column = 0; column < c.ow; column++) list[column] = static_cast<int32_t>(start + column);
+    }
+  }
+  // The rows of a tile: the taps of a window's row where they are more than the channels, else channels.
+  const bool by_taps = c.stride_w == 1 && c.kw > w.channels;
+  const Cut cut = cut_of(by_taps ? c.kw : w.channels, TileSize<T>::rows);
+  Tile<T> t = {};
+  t.k = depth;
+  t.a_row = by_taps ? c.dilation_w : p.field.channel;
+  t.list = w.list;
+  t.b_k = tile_columns;
+  t.c_row = (by_taps ? 1 : p.taps()) * tile_columns;
+  t.last = width;
+  t.alpha = t.beta = T(1);
+  for (int64_t panel = 0; panel < p.panels(); panel++) {
+    const int vectors = p.outputs - panel * tile_columns > width ? 2 : 1;
+    t.b = w.gradient + panel * depth * tile_columns;
+    for (int64_t i = 0; i < cut.count; i++) {
+      const TileFunction<T> function = tile_function<T, Reading::ListedA>(cut.rows(i), vectors);
+      // Each other one of (channel, row of the window), or of taps.
+      for (int64_t other = 0; other < (by_taps ? w.channels * c.kh : p.taps()); other++) {
+        const int64_t channel = by_taps ? other / c.kh : cut.start(i);
+        const int64_t ky = by_taps ? other % c.kh : other / c.kw, kx = by_taps ? cut.start(i) : other % c.kw;
+        t.a = w.fields + channel * p.field.channel + p.field.offset(ky, kx);
+        t.c = w.sums + (panel * p.rows() + channel * p.taps() + ky * c.kw + kx) * tile_columns;
+        function(t);
       }
-      if (!finite) {
-        for (int64_t i = 0; i < p.places; i++) {
-          buffers.window[i] = i / p.field.pitch < rows && i % p.field.pitch < c.ow ? T(1) : T(0);
+    }
+  }
+}
+
+// The images of one part against one block of channels of one group, into the part's sums.
+template <class T>
+static void add_part(const WeightGrad<T>& p, const T* g, const T* x, int64_t part, int64_t group,
+                     int64_t block, T* sums, T* buffer) {
+  const Conv2d& c = p.conv;
+  const int64_t channel = block * p.block, plane = c.h * c.w, past = c.n * (part + 1) / p.parts;
+  WeightPiece<T> w = {};
+  w.g = g + group * p.outputs * c.oh * c.ow;
+  w.x = x + (group * p.channels + channel) * plane;
+  w.channels = min_of(p.block, p.channels - channel);
+  const int64_t row_size = p.dots ? 1 : TileSize<T>::columns;
+  w.sums = sums + part * p.part_size() + group * p.group_size() + channel * p.taps() * row_size;
+  for (int64_t i = 0; i < (p.dots ? p.outputs : p.panels()); i++) {
+    clear(w.sums + i * p.rows() * row_size, w.channels * p.taps() * row_size);
+  }
+  w.fields = buffer;
+  w.gradient = w.fields + p.batch * p.x_size();
+  w.window = w.gradient + p.batch * p.g_size();
+  w.list = reinterpret_cast<int32_t*>(w.window + p.places);
+  for (w.image = c.n * part / p.parts; w.image < past; w.image += p.batch) {
+    w.images = min_of(p.batch, past - w.image);
+    for (w.row = 0; w.row < c.oh; w.row += p.strip) {
+      w.rows = min_of(p.strip, c.oh - w.row);
+      for (int64_t i = 0; i < w.images; i++) {
+        T* field = w.fields + i * p.x_size();
+        for (int64_t k = 0; k < w.channels; k++) {
+          fill_channel(p.field, w.x + ((w.image + i) * c.c + k) * plane, w.row, field + k * p.field.channel);
         }
+        // The last vectors of dots read a little further, times 0.
+        clear(field + w.channels * p.field.channel, Vec<T>::width);
       }
-      Dots<T> d = {};
-      d.g_row = p.places;
-      d.g_image = p.g_size();
-      d.x_image = p.x_size();
-      d.x = buffers.x;
-      d.images = images;
-      d.places = p.places;
-      d.window = buffers.window;
-      d.sums_row = p.channels * p.taps();
-      for (int64_t k = 0; k < across.count; k++) {
-        d.offset = offsets + across.start(k);
-        for (int64_t o = 0; o < down.count; o++) {
-          d.g = buffers.g + down.start(o) * p.places;
-          d.sums = sums + down.start(o) * d.sums_row + across.start(k);
-          (finite ? dot_function<T, false>(down.rows(o), across.rows(k))
-                  : dot_function<T, true>(down.rows(o), across.rows(k)))(d);
-        }
+      if (p.dots) {
+        add_dots(p, w);
+      } else {
+        add_tiles(p, w);
       }
+    }
+  }
+}
+
+// All parts of elements [begin, end) of the sums, into the first.
+template <class T>
+static void add_parts(const WeightGrad<T>& p, T* sums, int64_t begin, int64_t end) {
+  using V = Vec<T>;
+  for_vectors<V>(end - begin, [&](int64_t i, auto lanes) {
+    T* at = sums + begin + i;
+    V total = get_lanes(at, lanes);
+    for (int64_t part = 1; part < p.parts; part++) total += get_lanes(at + part * p.part_size(), lanes);
+    put_lanes(at, total, lanes);
+  });
+}
+
+// The sums of rows [begin, end) of all groups' rows, to (outputs, rows) of their groups.
+template <class T>
+static void turn_sums(const WeightGrad<T>& p, const T* sums, int64_t group, int64_t begin, int64_t end,
+                      T* dw) {
+  constexpr int tile_columns = TileSize<T>::columns;
+  for (int64_t panel = 0; panel < p.panels(); panel++) {
+    const int64_t output = panel * tile_columns, columns = min_of(tile_columns, p.outputs - output);
+    const T* from = sums + group * p.group_size() + panel * p.rows() * tile_columns;
+    T* to = dw + (group * p.outputs + output) * p.rows();
+    for (int64_t row = begin; row < end; row += Vec<T>::width) {
+      const int rows = static_cast<int>(min_of(Vec<T>::width, end - row));
+      pack_turned(from + row * tile_columns, tile_columns, rows, columns, to + row, p.rows(), to);
     }
   }
 }
 
 template <class T>
 static void weight_grad(const WeightGrad<T>& p, const T* g, const T* x, T* dw, void* memory) {
-  const Conv2d& c = p.conv;
-  const int64_t taps = p.taps(), size = p.size();
-  T* others = static_cast<T*>(memory);
-  T* buffers = others + p.parts_size();
-  int32_t* offsets = reinterpret_cast<int32_t*>(buffers + p.threads * p.buffer_size());
-  for (int64_t i = 0; i < p.block * taps; i++) {
-    const int64_t place = i / taps * p.field.channel + p.field.offset(i % taps / c.kw, i % c.kw);
-    offsets[i] = static_cast<int32_t>(place);
-  }
-  const int64_t tasks = p.parts * c.groups * p.blocks();
-  const auto task = [&](int64_t i, T* own) {
-    const int64_t block = i % p.blocks(), group = i / p.blocks() % c.groups, part = i / p.blocks() / c.groups;
-    const int64_t channel = block * p.block, channels = min_of(p.block, p.channels - channel);
-    T* sums =
-        (part == 0 ? dw : others + (part - 1) * size) + (group * p.outputs * p.channels + channel) * taps;
-    for (int64_t o = 0; o < p.outputs; o++) clear(sums + o * p.channels * taps, channels * taps);
-    WeightBuffers<T> b = {own, own + p.batch * p.x_size(), own + p.batch * (p.x_size() + p.g_size())};
-    add_weight_grad(p, g + group * p.outputs * c.oh * c.ow, x + (group * p.channels + channel) * c.h * c.w,
-                    c.n * part / p.parts, c.n * (part + 1) / p.parts, channels, offsets, sums, b);
+  const int64_t tasks = p.parts * p.conv.groups * p.blocks(), size = p.conv.groups * p.group_size();
+  T* sums = static_cast<T*>(memory);
+  T* buffers = sums + p.parts * p.part_size();
+  const auto task = [&](int64_t i) {
+    const int64_t block = i % p.blocks(), group = i / p.blocks() % p.conv.groups;
+    T* buffer = buffers + (p.threads > 1 ? thread_index() : 0) * p.buffer_size();
+    add_part(p, g, x, i / p.blocks() / p.conv.groups, group, block, sums, buffer);
   };
-  const auto sum = [&](int64_t begin, int64_t end) {
-    using V = Vec<T>;
-    for_vectors<V>(end - begin, [&](int64_t i, auto lanes) {
-      V total = get_lanes(dw + begin + i, lanes);
-      for (int64_t part = 1; part < p.parts; part++) {
-        total += get_lanes(others + (part - 1) * size + begin + i, lanes);
-      }
-      put_lanes(dw + begin + i, total, lanes);
-    });
+  const auto turn = [&](int64_t i) {
+    const int64_t rows = chunks_of(p.rows(), 4);
+    turn_sums(p, sums, i / 4, min_of(p.rows(), i % 4 * rows), min_of(p.rows(), (i % 4 + 1) * rows), dw);
   };
   if (p.threads == 1) {
-    for (int64_t i = 0; i < tasks; i++) task(i, buffers);
-    if (p.parts > 1) sum(0, size);
+    for (int64_t i = 0; i < tasks; i++) task(i);
+    if (p.parts > 1) add_parts(p, sums, 0, size);
+    for (int64_t i = 0; i < 4 * p.conv.groups && !p.dots; i++) turn(i);
   } else {
-    parallel(tasks, [&](int64_t i) { task(i, buffers + thread_index() * p.buffer_size()); });
-    if (p.parts > 1) parallel_range(size, kGrain, sum);
+    parallel(tasks, task);
+    if (p.parts > 1) parallel_range(size, kGrain, [&](int64_t b, int64_t e) { add_parts(p, sums, b, e); });
+    if (!p.dots) parallel(4 * p.conv.groups, turn);
   }
+  if (p.dots) memcpy(dw, sums, static_cast<size_t>(size) * sizeof(T));
 }
 
 }  // namespace lamina::LAMINA_ISA
