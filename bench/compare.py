@@ -26,7 +26,7 @@ from types import ModuleType
 HERE = Path(__file__).resolve().parent
 WHEEL_LIMIT_MB, IMPORT_LIMIT_MS, IMPORT_LIMIT_MB = 5.0, 40.0, 15.0
 MIN_SAMPLE_S = 0.03
-# OpenMP's threads spin for a while after their work; the next library must not compete with them.
+# Threads spin for a while after their work; the next library must not compete with them.
 PAUSE_S = 0.03
 
 

@@ -99,9 +99,10 @@ def test_intrinsics_stay_in_simd_and_the_cpu_kernels() -> None:
     assert lines_matching(pattern, paths) == []
 
 
-def test_openmp_stays_in_the_cpu_kernels() -> None:
-    paths = [p for p in cpp_files() if not relative(p).startswith("cpp/kernels/cpu/")]
-    assert lines_matching(r"#\s*pragma\s+omp|\bomp_\w+|<omp\.h>|_OPENMP", paths) == []
+def test_threads_are_started_in_one_place() -> None:
+    pattern = r"#\s*pragma\s+omp|\bomp_\w+|<omp\.h>|pthread_create|std::j?thread\b|std::async\b"
+    found = lines_matching(pattern, cpp_files())
+    assert {line.split(":")[0] for line in found} <= {"cpp/kernels/cpu/loops.cpp"}, found
 
 
 def test_conditions_on_isa_or_device_stay_below_the_tensor() -> None:
@@ -209,8 +210,8 @@ const int kTable[] = {1, 2, 3};
 
 # ---- ops
 
-# Ops that Python reaches as an option of another: the option's word.
-REACHED_AS = {"trunc_divide": "rounding_mode"}
+# Ops that Python reaches by another word than their own.
+REACHED_AS = {"trunc_divide": "rounding_mode", "split_with_sizes": "split", "index_put_": "index_put"}
 
 
 def words(paths: list[Path]) -> set[str]:
@@ -240,6 +241,41 @@ def test_every_op_is_tested() -> None:
     here = Path(__file__).name
     tested = words([path for path in python_files("tests") if path.name != here])
     assert sorted({REACHED_AS.get(name, name) for name in op_names()} - tested) == []
+
+
+# Ops that have no line in the tables of test_ops.py: where their gradient is checked, or why they have none.
+RANDOM = "draws numbers that depend on no tensor"
+STEP = "changes parameters while nothing is recorded"
+GRADIENT = {
+    "copy_": "test_ops_copy.py::test_gradient_of_copy_goes_to_the_source_and_not_to_the_old_values",
+    "fill_": "test_ops_copy.py::test_gradient_of_fill_goes_to_the_number_and_not_to_the_old_values",
+    "to": "test_ops_copy.py::test_gradient_of_a_conversion_has_the_dtype_of_the_source",
+    "index": "test_tensor.py::test_gradients_of_reading_and_writing",
+    "index_put_": "test_tensor.py::test_gradients_of_reading_and_writing",
+    "dropout": "test_nn_norm.py::test_dropout_zeroes_and_scales",
+    "conv_transpose2d": "test_nn_transposed.py::test_conv_transpose2d",
+    "split_with_sizes": "test_ops.py::test_gradient",  # in the line of split
+    "trunc_divide": "piecewise constant",
+    "randperm": RANDOM,
+    "sgd_step": STEP,
+    "adam_step": STEP,
+    "rmsprop_step": STEP,
+    "adagrad_step": STEP,
+    **dict.fromkeys(("uniform_", "normal_", "bernoulli_", "exponential_", "random_"), RANDOM),
+    **dict.fromkeys(("cauchy_", "log_normal_", "geometric_"), RANDOM),
+}
+
+
+def test_every_op_has_a_gradient_check_or_a_reason() -> None:
+    from test_ops import CASES
+
+    in_tables = {case.name.split(".")[-1] for case in CASES}
+    assert sorted(set(op_names()) - in_tables - set(GRADIENT)) == []
+    assert sorted(set(GRADIENT) - set(op_names())) == []
+    assert [case.name for case in CASES if not (case.grad is True or case.grad)] == []
+    for place in (reason for reason in GRADIENT.values() if "::" in reason):
+        file, function = place.split("::")
+        assert re.search(rf"^def {function}\(", (ROOT / "tests" / file).read_text(), flags=re.M), place
 
 
 # ---- the compiler's output
