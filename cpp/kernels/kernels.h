@@ -1,6 +1,6 @@
-// The contract between ops and a device: enums, plain parameter structs and one struct of function pointers. No bodies.
-// Every check has been made by the caller: a kernel cannot fail, does not allocate, and knows no Tensor.
-// Strides count elements unless a name says bytes. Results never depend on the number of threads.
+// The contract between ops and a device: enums, plain parameter structs and one struct of function pointers.
+// No bodies. Every check has been made by the caller: a kernel cannot fail, does not allocate, and knows no
+// Tensor. Strides count elements unless a name says bytes. Results never depend on the number of threads.
 #pragma once
 
 #include "base/dtype.h"
@@ -8,9 +8,9 @@
 
 namespace lamina {
 
-// A walk over up to kMaxOperands arrays of one common shape. Operand 0 is the output. A stride of 0 repeats a value.
-// The caller has merged dimensions where it could, put the densest one last, and dropped those of size 1; a one-element
-// walk has ndim 0. No size is 0.
+// A walk over up to kMaxOperands arrays of one common shape. Operand 0 is the output. A stride of 0 repeats a
+// value. The caller has merged dimensions where it could, put the densest one last, and dropped those of size
+// 1; a one-element walk has ndim 0. No size is 0.
 struct Walk {
   int ndim;
   int operands;
@@ -19,29 +19,103 @@ struct Walk {
   void* data[kMaxOperands];
 };
 
-// ---- elementwise -------------------------------------------------------------------------------------------------
+// ---- elementwise
+// -------------------------------------------------------------------------------------------------
 
-// out = f(x). Float types everywhere; Neg, Abs, Sign, Square, Relu and Clamp for integers too, BitwiseNot for integers
-// and bool only (logical not on bool), Floor/Ceil/Round/Trunc on integers are copies made by the caller.
-// p0, p1 are the parameters named in brackets.
+// out = f(x). Float types everywhere; Neg, Abs, Sign, Square, Relu and Clamp for integers too, BitwiseNot for
+// integers and bool only (logical not on bool), Floor/Ceil/Round/Trunc on integers are copies made by the
+// caller. p0, p1 are the parameters named in brackets.
 enum class UnaryOp : uint8_t {
-  Neg, Abs, Sign, Square, Sqrt, Rsqrt, Reciprocal, BitwiseNot,
-  Exp, Exp2, Expm1, Log, Log2, Log10, Log1p,
-  Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh, Atanh,
-  Erf, Erfc, Erfinv, Lgamma, Digamma, Sinc,
-  Floor, Ceil, Round /* half to even */, Trunc, Frac,
-  Relu, Relu6, Sigmoid, LogSigmoid, Gelu, GeluTanh, Silu, Mish, Softsign, Hardsigmoid, Hardswish, Tanhshrink, Selu,
-  LeakyRelu /* slope */, Elu /* alpha */, Celu /* alpha */, Softplus /* beta, threshold */, Hardtanh /* lo, hi */,
-  Hardshrink /* lambda */, Softshrink /* lambda */, Threshold /* threshold, value */, Clamp /* lo, hi; +-inf = open */,
+  Neg,
+  Abs,
+  Sign,
+  Square,
+  Sqrt,
+  Rsqrt,
+  Reciprocal,
+  BitwiseNot,
+  Exp,
+  Exp2,
+  Expm1,
+  Log,
+  Log2,
+  Log10,
+  Log1p,
+  Sin,
+  Cos,
+  Tan,
+  Asin,
+  Acos,
+  Atan,
+  Sinh,
+  Cosh,
+  Tanh,
+  Asinh,
+  Acosh,
+  Atanh,
+  Erf,
+  Erfc,
+  Erfinv,
+  Lgamma,
+  Digamma,
+  Sinc,
+  Floor,
+  Ceil,
+  Round /* half to even */,
+  Trunc,
+  Frac,
+  Relu,
+  Relu6,
+  Sigmoid,
+  LogSigmoid,
+  Gelu,
+  GeluTanh,
+  Silu,
+  Mish,
+  Softsign,
+  Hardsigmoid,
+  Hardswish,
+  Tanhshrink,
+  Selu,
+  LeakyRelu /* slope */,
+  Elu /* alpha */,
+  Celu /* alpha */,
+  Softplus /* beta, threshold */,
+  Hardtanh /* lo, hi */,
+  Hardshrink /* lambda */,
+  Softshrink /* lambda */,
+  Threshold /* threshold, value */,
+  Clamp /* lo, hi; +-inf = open */,
   count
 };
 
 // out = f(x, y) in one dtype for all three.
 enum class BinaryOp : uint8_t {
-  Add /* x + p0*y */, Sub /* x - p0*y */, Mul, Div /* floats */, FloorDiv, TruncDiv,
-  Remainder /* sign of y */, Fmod /* sign of x */, Pow, Atan2, Hypot, Maximum, Minimum /* both hand NaN on */,
-  Fmax, Fmin /* both drop NaN */, Copysign, Xlogy, Logaddexp, Logaddexp2, Nextafter,
-  BitwiseAnd, BitwiseOr, BitwiseXor /* integers, bool */, ShiftLeft, ShiftRight /* integers */,
+  Add /* x + p0*y */,
+  Sub /* x - p0*y */,
+  Mul,
+  Div /* floats */,
+  FloorDiv,
+  TruncDiv,
+  Remainder /* sign of y */,
+  Fmod /* sign of x */,
+  Pow,
+  Atan2,
+  Hypot,
+  Maximum,
+  Minimum /* both hand NaN on */,
+  Fmax,
+  Fmin /* both drop NaN */,
+  Copysign,
+  Xlogy,
+  Logaddexp,
+  Logaddexp2,
+  Nextafter,
+  BitwiseAnd,
+  BitwiseOr,
+  BitwiseXor /* integers, bool */,
+  ShiftLeft,
+  ShiftRight /* integers */,
   count
 };
 
@@ -60,14 +134,26 @@ enum class TernaryOp : uint8_t {
   count
 };
 
-// ---- reductions --------------------------------------------------------------------------------------------------
+// ---- reductions
+// --------------------------------------------------------------------------------------------------
 
-enum class ReduceOp : uint8_t { Sum, Prod, Max, Min /* hand NaN on */, Any, All /* out bool */, SumSquares, SumAbs, count };
+enum class ReduceOp : uint8_t {
+  Sum,
+  Prod,
+  Max,
+  Min /* hand NaN on */,
+  Any,
+  All /* out bool */,
+  SumSquares,
+  SumAbs,
+  count
+};
 
-// out[kept] = reduce over the reduced dims of in[kept, reduced]. out has its own strides (kept dims). The caller has merged
-// dims where it could and sorted them densest last. Empty reductions do not arrive here.
-// Sum/Prod: float types accumulate in float (halves too; long sums in several accumulators, blocked/pairwise so that the
-// error does not grow with n), float64 in double, bool and integers give int64. Max/Min keep the dtype. SumSquares and SumAbs: floats.
+// out[kept] = reduce over the reduced dims of in[kept, reduced]. out has its own strides (kept dims). The
+// caller has merged dims where it could and sorted them densest last. Empty reductions do not arrive here.
+// Sum/Prod: float types accumulate in float (halves too; long sums in several accumulators, blocked/pairwise
+// so that the error does not grow with n), float64 in double, bool and integers give int64. Max/Min keep the
+// dtype. SumSquares and SumAbs: floats.
 struct Reduce {
   ReduceOp op;
   Dtype in_dtype;
@@ -94,10 +180,12 @@ struct Rows {
 
 enum class ScanOp : uint8_t { Sum, Prod, Max, Min, LogSumExp, count };
 
-// ---- matrix products ---------------------------------------------------------------------------------------------
+// ---- matrix products
+// ---------------------------------------------------------------------------------------------
 
-// c[b] = act(alpha * a[b] @ b[b] + beta * c[b] + bias), any strides (so transposes cost no copy). dtype float32, float64: fast;
-// halves and integers: right (accumulate float / int64 respectively, then cast). Batches share b where stride_b.batch is 0.
+// c[b] = act(alpha * a[b] @ b[b] + beta * c[b] + bias), any strides (so transposes cost no copy). dtype
+// float32, float64: fast; halves and integers: right (accumulate float / int64 respectively, then cast).
+// Batches share b where stride_b.batch is 0.
 struct MatrixStride {
   int64_t row, col, batch;
 };
@@ -109,19 +197,20 @@ struct Gemm {
   const void* b;           // (batch, k, n)
   void* c;                 // (batch, m, n)
   MatrixStride a_stride, b_stride, c_stride;
-  double alpha, beta;            // beta 0: c is not read
-  const void* bias;              // null, or n values (bias_per_row false), or m values (true)
+  double alpha, beta;  // beta 0: c is not read
+  const void* bias;    // null, or n values (bias_per_row false), or m values (true)
   bool bias_per_row;
   Epilogue epilogue;
 };
 
-// ---- images (contiguous N, C, H, W) ------------------------------------------------------------------------------
+// ---- images (contiguous N, C, H, W)
+// ------------------------------------------------------------------------------
 
 struct Conv2d {
   Dtype dtype;
-  int64_t n, c, h, w;         // input (n, c, h, w)
-  int64_t oc, oh, ow;         // output (n, oc, oh, ow)
-  int64_t kh, kw;             // weight (oc, c / groups, kh, kw)
+  int64_t n, c, h, w;  // input (n, c, h, w)
+  int64_t oc, oh, ow;  // output (n, oc, oh, ow)
+  int64_t kh, kw;      // weight (oc, c / groups, kh, kw)
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
 };
 struct Pool2d {
@@ -132,10 +221,12 @@ struct Pool2d {
   int64_t divisor;  // 0: by window size
 };
 
-// ---- normalisation -----------------------------------------------------------------------------------------------
+// ---- normalisation
+// -----------------------------------------------------------------------------------------------
 
-// layer_norm / rms_norm / group_norm: rows of n values, each normalised by itself; weight and bias (nullable) have n values,
-// or with channel_size > 0: one value per channel, channel = (row * n + i) / channel_size % channels.
+// layer_norm / rms_norm / group_norm: rows of n values, each normalised by itself; weight and bias (nullable)
+// have n values, or with channel_size > 0: one value per channel, channel = (row * n + i) / channel_size %
+// channels.
 struct RowNorm {
   Dtype dtype;
   int64_t rows, n;
@@ -150,10 +241,12 @@ struct BatchNorm {
   double eps;
 };
 
-// ---- index -------------------------------------------------------------------------------------------------------
+// ---- index
+// -------------------------------------------------------------------------------------------------------
 
-// Walk operands: 0 = the side that has the walk's shape ("values"), 1 = the indexed side ("table", its stride along the indexed dim
-// left out of the walk), 2 = int64 index. Element of the table: walk offset + index * stride, index in [-size, size).
+// Walk operands: 0 = the side that has the walk's shape ("values"), 1 = the indexed side ("table", its stride
+// along the indexed dim left out of the walk), 2 = int64 index. Element of the table: walk offset + index *
+// stride, index in [-size, size).
 struct Index {
   Dtype dtype;
   Walk walk;
@@ -162,28 +255,39 @@ struct Index {
 };
 enum class WriteMode : uint8_t { Assign, Add, Mul, Max, Min, count };
 
-// ---- random ------------------------------------------------------------------------------------------------------
+// ---- random
+// ------------------------------------------------------------------------------------------------------
 
-// Counter-based (Philox 4x32-10): element i depends on (seed, offset, i) alone. `offset` counts blocks of four 32-bit numbers.
+// Counter-based (Philox 4x32-10): element i depends on (seed, offset, i) alone. `offset` counts blocks of
+// four 32-bit numbers.
 struct Random {
   uint64_t seed;
   uint64_t offset;
 };
 enum class Distribution : uint8_t {
-  Uniform /* [a, b) */, Normal /* mean a, std b */, Bernoulli /* p = a */, Exponential /* rate a */, Integer /* [lo, hi) */,
-  Cauchy /* median a, sigma b */, LogNormal /* mean a, std b */, Geometric /* p = a */, count
+  Uniform /* [a, b) */,
+  Normal /* mean a, std b */,
+  Bernoulli /* p = a */,
+  Exponential /* rate a */,
+  Integer /* [lo, hi) */,
+  Cauchy /* median a, sigma b */,
+  LogNormal /* mean a, std b */,
+  Geometric /* p = a */,
+  count
 };
-// Blocks that n elements of a call use up, so that the next call starts behind them: four elements to a block, two where one
-// takes 64 bits. dropout counts as Bernoulli, permutation as Integer.
+// Blocks that n elements of a call use up, so that the next call starts behind them: four elements to a
+// block, two where one takes 64 bits. dropout counts as Bernoulli, permutation as Integer.
 static constexpr int64_t random_blocks(Distribution distribution, Dtype dtype, int64_t n) {
   const bool wide = distribution == Distribution::Integer || distribution == Distribution::Geometric ||
                     (dtype == Dtype::Float64 && distribution != Distribution::Bernoulli);
   return wide ? (n + 1) / 2 : (n + 3) / 4;
 }
 
-// ---- optimizers --------------------------------------------------------------------------------------------------
+// ---- optimizers
+// --------------------------------------------------------------------------------------------------
 
-// One parameter tensor of an optimizer step; all arrays have n contiguous values of one dtype (float32 or float64).
+// One parameter tensor of an optimizer step; all arrays have n contiguous values of one dtype (float32 or
+// float64).
 struct OptimItem {
   void* param;
   const void* grad;
@@ -198,15 +302,16 @@ struct OptimStep {
   const OptimItem* items;
   int64_t step;  // adam, adagrad: 1 at the first call
   double lr, weight_decay, eps;
-  double momentum, dampening;        // sgd; rmsprop (momentum)
-  double beta1, beta2;               // adam; rmsprop alpha = beta2; adagrad lr_decay = beta1
+  double momentum, dampening;  // sgd; rmsprop (momentum)
+  double beta1, beta2;         // adam; rmsprop alpha = beta2; adagrad lr_decay = beta1
   bool nesterov, maximize, decoupled /* AdamW */, amsgrad, centered;
 };
 
-// ---- the table ---------------------------------------------------------------------------------------------------
+// ---- the table
+// ---------------------------------------------------------------------------------------------------
 
-// One per ISA or device; every entry is filled. *_scratch functions give bytes of scratch memory (64-byte aligned, may be 0)
-// which the caller lends.
+// One per ISA or device; every entry is filled. *_scratch functions give bytes of scratch memory (64-byte
+// aligned, may be 0) which the caller lends.
 struct Kernels {
   const char* name;
 
@@ -217,60 +322,76 @@ struct Kernels {
   void (*compare)(CompareOp, Dtype, const Walk&);
   void (*predicate)(PredicateOp, Dtype, const Walk&);
   void (*ternary)(TernaryOp, Dtype, const Walk&, const double* p);
-  void (*copy)(Dtype to, Dtype from, const Walk&);  // operands out, in; float to integer truncates, anything to bool is != 0
-  void (*fill)(Dtype, const Walk&, Scalar);         // operand out
+  void (*copy)(Dtype to, Dtype from,
+               const Walk&);  // operands out, in; float to integer truncates, anything to bool is != 0
+  void (*fill)(Dtype, const Walk&, Scalar);  // operand out
   void (*arange)(Dtype, void* out, int64_t n, Scalar start, Scalar step);
 
   void (*reduce)(const Reduce&, void* scratch);
   size_t (*reduce_scratch)(const Reduce&);
   // index of the first max (min) as int64, and the value; NaN wins. values or indices may be null.
-  void (*arg_reduce)(bool max, const Rows&, const void* in, void* values, int64_t* indices);  // in (outer, n, inner) -> (outer, inner)
+  void (*arg_reduce)(bool max, const Rows&, const void* in, void* values,
+                     int64_t* indices);  // in (outer, n, inner) -> (outer, inner)
   // mean and variance (divided by n - correction, NaN where that is <= 0) over n; mean may be null.
   void (*moments)(const Rows&, const void* in, double correction, void* mean, void* var);
-  void (*scan)(ScanOp, Dtype in, const Rows& out, const void* x, void* y);  // integers and bool accumulate in int64 (out dtype)
+  void (*scan)(ScanOp, Dtype in, const Rows& out, const void* x,
+               void* y);  // integers and bool accumulate in int64 (out dtype)
   // stable; NaN counts as largest. indices int64 positions along n.
   void (*sort)(bool descending, const Rows&, const void* in, void* values, int64_t* indices, void* scratch);
   size_t (*sort_scratch)(const Rows&);
   // the k largest (smallest) in order; out (outer, k, inner).
-  void (*topk)(bool largest, int64_t k, const Rows&, const void* in, void* values, int64_t* indices, void* scratch);
+  void (*topk)(bool largest, int64_t k, const Rows&, const void* in, void* values, int64_t* indices,
+               void* scratch);
   size_t (*topk_scratch)(int64_t k, const Rows&);
 
   void (*softmax)(bool log, const Rows&, const void* x, void* y);
   void (*softmax_grad)(bool log, const Rows&, const void* g, const void* y, void* dx);
   void (*logsumexp)(const Rows&, const void* x, void* y);  // (outer, inner)
-  // logp (n, classes, inner), target int64 (n, inner), weight (classes) or null. loss (n, inner) = -w * logp, 0 where target == ignore;
-  // total = {sum of losses, sum of weights} in double, summed in a fixed order. Any of loss, total may be null.
-  void (*nll_loss)(const Rows&, const void* logp, const int64_t* target, const void* weight, int64_t ignore, void* loss, double* total);
+  // logp (n, classes, inner), target int64 (n, inner), weight (classes) or null. loss (n, inner) = -w * logp,
+  // 0 where target == ignore; total = {sum of losses, sum of weights} in double, summed in a fixed order. Any
+  // of loss, total may be null.
+  void (*nll_loss)(const Rows&, const void* logp, const int64_t* target, const void* weight, int64_t ignore,
+                   void* loss, double* total);
   // dx = -w * g (scaled by `scale`) at the target, else 0. g has (n, inner) values, or one where g_single.
-  void (*nll_loss_grad)(const Rows&, const void* g, bool g_single, const int64_t* target, const void* weight, int64_t ignore, double scale, void* dx);
+  void (*nll_loss_grad)(const Rows&, const void* g, bool g_single, const int64_t* target, const void* weight,
+                        int64_t ignore, double scale, void* dx);
 
   void (*gemm)(const Gemm&, void* scratch);
   size_t (*gemm_scratch)(const Gemm&);
 
-  void (*conv2d)(const Conv2d&, const void* x, const void* w, const void* bias /* or null */, void* y, void* scratch);
+  void (*conv2d)(const Conv2d&, const void* x, const void* w, const void* bias /* or null */, void* y,
+                 void* scratch);
   size_t (*conv2d_scratch)(const Conv2d&);
   void (*conv2d_grad_input)(const Conv2d&, const void* g, const void* w, void* dx, void* scratch);
   size_t (*conv2d_grad_input_scratch)(const Conv2d&);
   void (*conv2d_grad_weight)(const Conv2d&, const void* g, const void* x, void* dw, void* scratch);
   size_t (*conv2d_grad_weight_scratch)(const Conv2d&);
-  void (*max_pool2d)(const Pool2d&, const void* x, void* y, int64_t* indices);  // index within the h*w plane; NaN wins
+  void (*max_pool2d)(const Pool2d&, const void* x, void* y,
+                     int64_t* indices);  // index within the h*w plane; NaN wins
   void (*max_pool2d_grad)(const Pool2d&, const void* g, const int64_t* indices, void* dx);
   void (*avg_pool2d)(const Pool2d&, const void* x, void* y);
   void (*avg_pool2d_grad)(const Pool2d&, const void* g, void* dx);
 
   // mean, rstd: one float (double for float64) per row, kept for the way back.
-  void (*row_norm)(const RowNorm&, const void* x, const void* w, const void* b, void* y, void* mean, void* rstd);
-  void (*row_norm_grad)(const RowNorm&, const void* g, const void* x, const void* w, const void* mean, const void* rstd,
-                        void* dx, void* dw, void* db, void* scratch);  // any of dx, dw, db may be null
+  void (*row_norm)(const RowNorm&, const void* x, const void* w, const void* b, void* y, void* mean,
+                   void* rstd);
+  void (*row_norm_grad)(const RowNorm&, const void* g, const void* x, const void* w, const void* mean,
+                        const void* rstd, void* dx, void* dw, void* db,
+                        void* scratch);  // any of dx, dw, db may be null
   size_t (*row_norm_grad_scratch)(const RowNorm&);
-  // training: mean, var (biased) are computed and written; else they are read. y = (x - mean) / sqrt(var + eps) * w + b.
-  void (*batch_norm)(const BatchNorm&, bool training, const void* x, const void* w, const void* b, void* mean, void* var, void* y);
-  void (*batch_norm_grad)(const BatchNorm&, bool training, const void* g, const void* x, const void* w, const void* mean,
-                          const void* var, void* dx, void* dw, void* db);  // any of dx, dw, db may be null
+  // training: mean, var (biased) are computed and written; else they are read. y = (x - mean) / sqrt(var +
+  // eps) * w + b.
+  void (*batch_norm)(const BatchNorm&, bool training, const void* x, const void* w, const void* b, void* mean,
+                     void* var, void* y);
+  void (*batch_norm_grad)(const BatchNorm&, bool training, const void* g, const void* x, const void* w,
+                          const void* mean, const void* var, void* dx, void* dw,
+                          void* db);  // any of dx, dw, db may be null
 
   void (*index_bounds)(const int64_t* index, int64_t n, int64_t* lo, int64_t* hi);
-  void (*index_read)(const Index&);              // values = table[index]
-  void (*index_write)(const Index&, WriteMode);  // table[index] op= values; repeated indices: applied in walk order, always the same bits
+  void (*index_read)(const Index&);  // values = table[index]
+  void (*index_write)(
+      const Index&,
+      WriteMode);  // table[index] op= values; repeated indices: applied in walk order, always the same bits
   int64_t (*count_nonzero)(Dtype, const void* in, int64_t n);
   void (*nonzero)(Dtype, const void* in, int64_t n, int64_t* positions);  // flat positions, ascending
 
@@ -286,8 +407,9 @@ struct Kernels {
 
 // Which value unary_grad wants: the output where the slope is cheapest told from it, else the input.
 static constexpr bool slope_from_output(UnaryOp op) {
-  return op == UnaryOp::Sqrt || op == UnaryOp::Rsqrt || op == UnaryOp::Reciprocal || op == UnaryOp::Exp || op == UnaryOp::Exp2 ||
-         op == UnaryOp::Expm1 || op == UnaryOp::Tan || op == UnaryOp::Tanh || op == UnaryOp::Sigmoid || op == UnaryOp::Relu;
+  return op == UnaryOp::Sqrt || op == UnaryOp::Rsqrt || op == UnaryOp::Reciprocal || op == UnaryOp::Exp ||
+         op == UnaryOp::Exp2 || op == UnaryOp::Expm1 || op == UnaryOp::Tan || op == UnaryOp::Tanh ||
+         op == UnaryOp::Sigmoid || op == UnaryOp::Relu;
 }
 
 }  // namespace lamina
