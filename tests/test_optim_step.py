@@ -1,9 +1,10 @@
-"""The core's optimizer steps at their border: what they refuse, and parameters that are not plain float32 arrays.
+"""The core's optimizer steps at their border: what they refuse, and parameters other than plain float32 arrays.
 The laws themselves are judged in test_optim.py."""
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest

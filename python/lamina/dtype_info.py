@@ -54,7 +54,8 @@ class finfo:
     """
 
     def __init__(self, type: dtype | None = None) -> None:
-        d = _PYTHON.get(type, type) if type is not None else _core.get_default_dtype()  # type: ignore[call-overload]
+        known: Any = _PYTHON
+        d = known.get(type, type) if type is not None else _core.get_default_dtype()
         if not isinstance(d, dtype) or not d.is_floating_point:
             raise TypeError(f"finfo: expected a floating dtype, got {type}; lamina.iinfo handles integers")
         digits, exponent = _FLOATS[d.name]

@@ -100,7 +100,8 @@ def norm(
         from lamina import linalg
 
         where = tuple(range(input.ndim))[-2:] if dim is None else dim
-        return linalg.matrix_norm(input, "nuc", where, keepdim, dtype=dtype, out=out)  # type: ignore[arg-type]
+        dims: Any = where
+        return linalg.matrix_norm(input, "nuc", dims, keepdim, dtype=dtype, out=out)
     if isinstance(p, str) and p != "fro":
         raise ShapeError(f"norm: expected p to be a number, 'fro' or 'nuc', got {p!r}")
     if not (input if dtype is None else _core.empty((0,), dtype)).is_floating_point():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Function",
+    "Variable",
     "backward",
     "enable_grad",
     "functional",
@@ -47,6 +48,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found
     return found
+
+
+def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:
+    """``data`` over the same memory: what tensors were wrapped in before they recorded by themselves."""
+    return data.detach().requires_grad_(requires_grad)
 
 
 def _group(given: Group) -> tuple[Tensor, ...]:

@@ -108,7 +108,8 @@ def _log_likelihood(log_probs: Tensor, labels: Tensor, times: Tensor, counts: Te
     places = lamina.cat([pairs, blanks[:, size:]], 1)
     # A blank may be left out between different labels.
     bound = (places == blank) | (places == _shifted(places, 2, blank))
-    emitted = _core.split_with_sizes(log_probs.gather(2, places.expand(steps, n, 2 * size + 1)), [1] * steps, 0)
+    picked = log_probs.gather(2, places.expand(steps, n, 2 * size + 1))
+    emitted = _core.split_with_sizes(picked, [1] * steps, 0)
     ways = pad(log_probs.new_zeros(n, 1), (0, 2 * size), value=NEVER)
     for step, emission in enumerate(emitted):
         two = _shifted(ways, 2, NEVER).masked_fill(bound, NEVER)
