@@ -42,7 +42,6 @@ Shape: TypeAlias = Sequence[_int] | _int
 Dims: TypeAlias = _int | Sequence[_int] | None
 
 __version__: str
-default_generator: Generator
 '''
 
 # The core's words and those of annotations in Python, as they can be written in the stub.
@@ -186,7 +185,7 @@ def tensor_class() -> Iterator[str]:
 def stub() -> str:
     lines = [HEAD]
     for name, value in sorted(vars(_core).items()):
-        if name.startswith("__") or name == "default_generator":
+        if name.startswith("__"):
             continue
         if name == "Tensor":
             lines += tensor_class()
@@ -196,9 +195,9 @@ def stub() -> str:
             inside = list(members(value))
             if name == "Generator":
                 inside.insert(0, '    def __init__(self, device: Any = "cpu") -> None: ...')
-            lines += [f"class {name}:", *inside]
-        elif isinstance(value, _core.dtype):
-            lines.append(f"{name}: _dtype")
+            lines += [f"class {name}:", *(inside or ["    ..."])]
+        elif not callable(value):
+            lines.append(f"{name}: {type(value).__name__}")
         else:
             lines += definitions(name, signatures(name, value.__doc__), "")
     return "\n".join(lines) + "\n"

@@ -131,3 +131,20 @@ def test_every_dtype_becomes_every_other(source: str, target: str) -> None:
     y = x.to(getattr(lamina, target))
     expected = [float(bool(v)) if "bool" in (source, target) else v for v in (0.0, 1.0, 100.0)]
     assert y.dtype is getattr(lamina, target) and [float(v) for v in y.tolist()] == expected
+
+
+def test_memory_formats_are_layouts_and_nothing_else() -> None:
+    x = lamina.arange(24.0).reshape(1, 2, 3, 4)
+    last = x.contiguous(memory_format=lamina.channels_last)
+    assert last.tolist() == x.tolist() and last.stride() == (24, 1, 8, 2) and last.shape == x.shape
+    assert last.is_contiguous(memory_format=lamina.channels_last) and not last.is_contiguous()
+    assert last.contiguous(memory_format=lamina.channels_last) is last and last.contiguous().is_contiguous()
+    assert x.to(memory_format=lamina.channels_last).stride() == last.stride() and x.to("cpu") is x
+    for kept in (last.clone(), last.clone(memory_format=lamina.preserve_format), lamina.zeros_like(last)):
+        assert kept.stride() == last.stride() and kept.data_ptr() != last.data_ptr()
+    flat = lamina.ones_like(last, memory_format=lamina.contiguous_format)
+    assert flat.is_contiguous() and lamina.zeros_like(x, memory_format=lamina.preserve_format).is_contiguous()
+    assert x.clone(memory_format=lamina.channels_last).stride() == last.stride()
+    assert repr(lamina.channels_last) == "lamina.channels_last"
+    with pytest.raises(ValueError, match="channels_last"):
+        lamina.zeros(2, 3).contiguous(memory_format=lamina.channels_last)

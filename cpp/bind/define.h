@@ -62,6 +62,7 @@ void bind_elementwise(py::module_& m);
 void bind_binary(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_shape(py::module_& m);
+void bind_memory_format(py::module_& m);
 void bind_index(py::module_& m);
 void bind_nn(py::module_& m);
 void bind_random(py::module_& m);

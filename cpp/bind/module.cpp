@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m) {
   bind_binary(m);
   bind_reduce(m);
   bind_shape(m);
+  bind_memory_format(m);
   bind_index(m);
   bind_nn(m);
   bind_random(m);

@@ -24,7 +24,11 @@ uint64_t seed_from(const py::object& seed) {
 void bind_generator(py::module_& m) {
   py::class_<Generator, Ref<Generator>>(m, "Generator",
                                         "A source of random numbers: a seed and how far it has counted.")
-      .def(py::init([](const py::object&) { return Ref<Generator>(new Generator); }), arg("device") = "cpu")
+      .def(py::init([](const py::object& device) {
+             py::module_::import("lamina.device_type").attr("check")(device);
+             return Ref<Generator>(new Generator);
+           }),
+           arg("device") = "cpu")
       .def(
           "manual_seed",
           [](Generator& g, const py::object& seed) -> Generator& {

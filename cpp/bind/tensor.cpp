@@ -85,7 +85,6 @@ void bind_geometry() {
       "stride", [](const Tensor& x, int64_t dim) { return x.strides()[wrap_dim(dim, x.ndim(), "stride")]; },
       arg("dim"));
   method("storage_offset", [](const Tensor& x) { return x.offset(); });
-  method("_is_contiguous", [](const Tensor& x) { return x.is_contiguous(); });
   method("data_ptr", [](const Tensor& x) { return reinterpret_cast<uintptr_t>(x.data()); });
   method("element_size", [](const Tensor& x) { return x.item_size(); });
   property("itemsize", [](const Tensor& x) { return x.item_size(); });

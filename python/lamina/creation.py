@@ -13,6 +13,7 @@ from lamina.dtype_info import dtype_from
 
 if TYPE_CHECKING:
     from lamina._core import dtype as Dtype
+    from lamina._core import memory_format as Layout
     from lamina.device_type import device as Device
 
 __all__ = [
@@ -119,9 +120,14 @@ def full(
     return finish(_core.full(shape, value, chosen(dtype, device)), out, requires_grad)
 
 
-def _like(input: Tensor, dtype: Dtype | None, device: Device | str | None) -> Dtype:
+def _like(
+    input: Tensor, value: float | None, dtype: Dtype | None, device: Device | str | None, layout: Layout
+) -> Tensor:
+    """A tensor of ``input``'s shape and layout, filled with ``value`` unless that is None."""
     device_type.check(device)
-    return input.dtype if dtype is None else dtype
+    dtype = input.dtype if dtype is None else dtype
+    made = _core.empty_like(input, dtype) if value is None else _core.full_like(input, value, dtype)
+    return made.contiguous(memory_format=layout)
 
 
 def empty_like(
@@ -130,9 +136,10 @@ def empty_like(
     dtype: Dtype | None = None,
     device: Device | str | None = None,
     requires_grad: bool = False,
+    memory_format: Layout = _core.preserve_format,
 ) -> Tensor:
     """``empty`` of ``input``'s shape, and its dtype unless another is given."""
-    return finish(_core.empty_like(input, _like(input, dtype, device)), None, requires_grad)
+    return finish(_like(input, None, dtype, device, memory_format), None, requires_grad)
 
 
 def zeros_like(
@@ -142,9 +149,10 @@ def zeros_like(
     dtype: Dtype | None = None,
     device: Device | str | None = None,
     requires_grad: bool = False,
+    memory_format: Layout = _core.preserve_format,
 ) -> Tensor:
     """``zeros`` of ``input``'s shape, and its dtype unless another is given."""
-    return finish(_core.full_like(input, 0, _like(input, dtype, device)), out, requires_grad)
+    return finish(_like(input, 0, dtype, device, memory_format), out, requires_grad)
 
 
 def ones_like(
@@ -154,9 +162,10 @@ def ones_like(
     dtype: Dtype | None = None,
     device: Device | str | None = None,
     requires_grad: bool = False,
+    memory_format: Layout = _core.preserve_format,
 ) -> Tensor:
     """``ones`` of ``input``'s shape, and its dtype unless another is given."""
-    return finish(_core.full_like(input, 1, _like(input, dtype, device)), out, requires_grad)
+    return finish(_like(input, 1, dtype, device, memory_format), out, requires_grad)
 
 
 def full_like(
@@ -167,9 +176,10 @@ def full_like(
     dtype: Dtype | None = None,
     device: Device | str | None = None,
     requires_grad: bool = False,
+    memory_format: Layout = _core.preserve_format,
 ) -> Tensor:
     """``full`` of ``input``'s shape, and its dtype unless another is given."""
-    return finish(_core.full_like(input, fill_value, _like(input, dtype, device)), out, requires_grad)
+    return finish(_like(input, fill_value, dtype, device, memory_format), out, requires_grad)
 
 
 def empty_strided(

@@ -13,13 +13,14 @@ from lamina.convert import tensor
 from lamina.device_type import device
 from lamina.dtype_info import dtype_from, type_name
 
-FLAGS = {"non_blocking", "copy"}
+FLAGS = {"non_blocking", "copy", "memory_format"}
 
 
 def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
     """``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``: itself where nothing changes.
 
-    ``copy=True`` always copies. ``non_blocking`` makes no difference on the CPU.
+    ``copy=True`` always copies. ``non_blocking`` makes no difference on the CPU; ``memory_format`` asks for a
+    layout in memory, which no shape or index shows.
 
     Raises:
         RuntimeError: a device that lamina lacks.
@@ -45,9 +46,10 @@ def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
             f"to: expected a dtype, a device or a tensor, then non_blocking and copy; got {args}, {options}"
         )
     device_type.check(where)
-    return self._to(
-        self.dtype if wanted is None else dtype_from(wanted, "to"), bool(named.get("copy", False))
-    )
+    wanted = self.dtype if wanted is None else dtype_from(wanted, "to")
+    copied = self._to(wanted, bool(named.get("copy", False)))
+    layout = named.get("memory_format")
+    return copied if layout is None else copied.contiguous(memory_format=layout)
 
 
 def cpu(self: Tensor) -> Tensor:
@@ -114,11 +116,6 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
         raise ShapeError(f"sum_to_size: {tuple(shape)} does not broadcast to {tuple(self.shape)}")
     gone = [d for d in range(self.ndim) if d < lead or (shape[d - lead] == 1 and self.shape[d] != 1)]
     return (self.sum(gone, True) if gone else self).reshape(shape)
-
-
-def is_contiguous(self: Tensor) -> bool:
-    """Whether the elements lie in memory in the order of their indices, without holes."""
-    return self._is_contiguous()
 
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
@@ -265,6 +262,12 @@ def __dlpack_device__(self: Tensor) -> tuple[int, int]:
     return 1, 0  # kDLCPU
 
 
+def __copy__(self: Tensor) -> Tensor:
+    copy = Tensor._make_subclass(self.__class__, self.detach(), self.requires_grad)
+    copy.__dict__.update(self.__dict__)
+    return copy
+
+
 def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
     if not self.is_leaf:
         raise RuntimeError("deepcopy: only leaf tensors support it; use tensor.detach().clone()")
@@ -338,13 +341,13 @@ METHODS = (
     __array_wrap__,
     __dlpack__,
     __dlpack_device__,
+    __copy__,
     __deepcopy__,
     __reduce_ex__,
     apply_,
     bernoulli_,
     cpu,
     expand_as,
-    is_contiguous,
     is_set_to,
     map_,
     new,
