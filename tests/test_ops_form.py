@@ -1,4 +1,4 @@
-"""The other forms of an op: in place, into out=, as function and method; and the same on every instruction set."""
+"""The other forms of an op: in place, out=, function and method; and the same on every instruction set."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ WITH_OUT = [case for case in CASES if takes_out(case)]
 @pytest.mark.parametrize("case", WITH_OUT, ids=str)
 def test_out(case: Case) -> None:
     function = find(lamina, case.name)
-    sample = list(case.samples())[0]
+    sample = next(iter(case.samples()))
     args, options = tensors(sample)
     expected = function(*args, **options)
     if not isinstance(expected, lamina.Tensor):
@@ -132,7 +132,7 @@ def test_out(case: Case) -> None:
 def test_functions_and_methods_are_the_same() -> None:
     for case in CASES:
         method = None if case.name == "where" else getattr(lamina.Tensor, case.name, None)
-        sample = list(case.samples())[0]
+        sample = next(iter(case.samples()))
         args, options = tensors(sample)
         if method is None or not isinstance(args[0], lamina.Tensor):
             continue
@@ -157,7 +157,7 @@ LENGTHS = (0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 127, 1025)
 
 def long_samples(case: Case) -> list[Sample]:
     """The first sample's kind of numbers at lengths around every vector width, starting at an odd address."""
-    first = list(case.samples())[0]
+    first = next(iter(case.samples()))
     spans = [(float(a.min()), float(a.max())) for a in first.args if isinstance(a, np.ndarray)]
     made = []
     for length in LENGTHS:
@@ -169,7 +169,9 @@ def long_samples(case: Case) -> list[Sample]:
 ODD = {"isnan", "isinf", "isposinf", "isneginf", "isfinite", "logical_not", "signbit", "bitwise_not"}
 LONG = [c for c in UNARY + BINARY if c.name not in ODD and c.dtype in ("same", "bool")]
 LONG = [
-    c for c in LONG if all(isinstance(a, np.ndarray) and a.dtype == float for a in list(c.samples())[0].args)
+    c
+    for c in LONG
+    if all(isinstance(a, np.ndarray) and a.dtype == float for a in next(iter(c.samples())).args)
 ]
 
 
@@ -179,8 +181,8 @@ LONG = [
 def test_isa_agrees_with_the_scalar_table_at_every_length(
     isa: None, case: Case, dtype: str, name: str
 ) -> None:
-    if "scalar" not in _core.isas():
-        pytest.skip("this build has no scalar table")
+    if dtype == "int32" and next(iter(case.samples())).options.get("alpha"):
+        pytest.skip("integers take no broken factor")
     tolerance = TOLERANCE.get(dtype, TOLERANCE["float32"]) * case.tolerance
 
     def shifted(values: np.ndarray) -> Any:

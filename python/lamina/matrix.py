@@ -139,7 +139,7 @@ def addbmm(
     alpha: float = 1,
     out: Tensor | None = None,
 ) -> Tensor:
-    """``beta * input + alpha * bmm(batch1, batch2).sum(0, dtype=batch1.dtype)``; ``beta=0`` reads no input."""
+    """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; with ``beta=0`` input is not read."""
     return _scaled(input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha, out)
 
 

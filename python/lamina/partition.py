@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 from lamina import _core
 from lamina._core import ShapeError, Tensor, split_with_sizes
@@ -70,12 +71,13 @@ def tensor_split(
     dim = wrap(dim, input.ndim, "tensor_split")
     if input.ndim == 0:
         raise ShapeError("tensor_split: expects at least a 1-dimensional tensor")
-    where = indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
+    where: Any = indices_or_sections
+    where = where.tolist() if isinstance(where, Tensor) else where
     size = input.shape[dim]
     if isinstance(where, int):
         if where <= 0:
             raise ShapeError(f"tensor_split: number of sections must be larger than 0, got {where}")
-        where, parts = [0] * (where - 1), where
+        parts, where = where, [0] * (where - 1)
         for i in range(1, parts):
             where[i - 1] = i * (size // parts) + min(i, size % parts)
     edges = [0, *where, size]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import index
 from typing import TYPE_CHECKING
 
 from lamina import _core, combination
@@ -123,6 +124,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     """
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"linalg.matrix_power: expected square matrices, got shape {tuple(A.shape)}")
+    n = index(n)
     if n < 0:
         return matrix_power(inv(A), -n)
     result: Tensor | None = None
