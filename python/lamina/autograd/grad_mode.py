@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from lamina import _core
 
+GENERATOR = 0x20  # inspect.CO_GENERATOR; importing inspect would cost as much as half of this package
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -26,7 +26,7 @@ class _Mode:
         raise NotImplementedError
 
     def __call__(self, function: F) -> F:
-        if inspect.isgeneratorfunction(function):
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & GENERATOR:
             return self._generator(function)
 
         @functools.wraps(function)
