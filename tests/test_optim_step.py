@@ -1,4 +1,4 @@
-"""The core's optimizer steps at their border: what they refuse, and parameters other than plain float32 arrays.
+"""The core's optimizer steps at their border: what they refuse, and parameters other than plain float32 ones.
 The laws themselves are judged in test_optim.py."""
 
 from __future__ import annotations

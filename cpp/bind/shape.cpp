@@ -91,6 +91,9 @@ void bind_views(py::module_& m) {
         return ops::slice(x, d, start, start + length, 1);
       },
       arg("input"), arg("dim"), arg("start"), arg("length"));
+}
+
+void bind_pieces(py::module_& m) {
   both(
       m, "split_with_sizes",
       [](const Tensor& x, const std::vector<int64_t>& sizes, int64_t dim) {
@@ -173,6 +176,7 @@ void bind_new(py::module_& m) {
 
 void bind_shape(py::module_& m) {
   bind_views(m);
+  bind_pieces(m);
   bind_copies(m);
   bind_new(m);
 }

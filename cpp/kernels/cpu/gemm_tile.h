@@ -18,9 +18,10 @@ struct TileSize {
   static constexpr int columns = vectors * Vec<T>::width;
 };
 
-// How k runs. Steps: a and b go on by a_k and b_k. Copied: so, while rows of b are fetched ahead of their turn and, where
-// b_copy is set, copied for the tiles that follow (which costs little beside the multiplications). ListedB: a list says
-// where each row of b starts, for a packed a (a_row 1, a_k rows). ListedA: a list says where each column of a starts.
+// How k runs. Steps: a and b go on by a_k and b_k. Copied: so, while rows of b are fetched ahead of their
+// turn and, where b_copy is set, copied for the tiles that follow (which costs little beside the
+// multiplications). ListedB: a list says where each row of b starts, for a packed a (a_row 1, a_k rows).
+// ListedA: a list says where each column of a starts.
 enum class Reading { Steps, Copied, ListedB, ListedA };
 
 // c = alpha * a @ b + beta * c + bias, then relu. a is read value by value, so any strides do; a row of b is
