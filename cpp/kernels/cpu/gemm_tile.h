@@ -33,8 +33,8 @@ struct Tile {
   int64_t a_row, a_k;
   const T* b;
   int64_t b_k;
-  const int32_t* list;      // ListedB, ListedA: k offsets
-  T* b_copy;                // Copied: null, or to (k, TileSize::columns)
+  const int32_t* list;  // ListedB, ListedA: k offsets
+  T* b_copy;            // Copied: null, or to (k, TileSize::columns)
   T* c;
   int64_t c_row;
   int last;  // columns in the last vector, 1 .. width
