@@ -39,8 +39,8 @@ struct Correlation {
   int64_t depth() const { return channels * conv.kh * conv.kw; }
   int64_t weight_size() const { return chunks_of(groups * outputs * depth(), 16) * 16; }
   int64_t offset_size() const { return chunks_of(depth(), 16) * 16; }  // of int32
-  // The fields, a little more because tiles read full vectors, and the sums of a tile of outputs.
-  int64_t fields_size() const { return chunks_of(batch * field_size + TileSize<T>::columns, 16) * 16; }
+  // The fields, a little more because whole tiles are read, and the sums of a tile of outputs.
+  int64_t fields_size() const { return chunks_of(batch * field_size, 16) * 16 + 8 * Vec<T>::width; }
   int64_t sums_size() const { return batch * min_of(outputs, TileSize<T>::rows) * lane; }
   int64_t buffer_size() const { return fields_size() + sums_size(); }
   size_t bytes() const {
@@ -117,7 +117,9 @@ static Correlation<T> correlation_of(const Conv2d& c, bool backward) {
   p.to_stride_w = backward ? c.stride_w : 1;
   // As many rows as fit, then as many images; but enough pieces for the threads. What a piece holds changes
   // no result.
-  constexpr int64_t tile_columns = TileSize<T>::columns, room = kFieldBytes / int64_t(sizeof(T));
+  // A lane holds whole tiles, or runs of correlate_row.
+  const int64_t tile_columns = p.outputs == 1 ? 8 * Vec<T>::width : TileSize<T>::columns;
+  constexpr int64_t room = kFieldBytes / int64_t(sizeof(T));
   const Field row = Field::of(p.down, p.across, 1, p.windows_w);
   const int64_t tile_rows = min_of(p.outputs, TileSize<T>::rows);
   const int64_t row_size = p.channels * row.channel / row.rows + tile_rows * row.pitch;
@@ -228,25 +230,44 @@ static void deliver(const Patch<T>& patch, int64_t pitch, int outputs, const T* 
   }
 }
 
+// A single output channel: more vectors than gemm's tile has, because there is no second row to hide latency
+// behind.
+template <class T>
+static void correlate_row(const Tile<T>& tile, int64_t places, T* sums) {
+  using V = Vec<T>;
+  constexpr int vectors = 8;
+  for (int64_t begin = 0; begin < places; begin += vectors * V::width) {
+    V sum[vectors];
+    for (int v = 0; v < vectors; v++)
+      sum[v] = tile.beta == T(0) ? zero<V>() : load<V>(sums + begin + v * V::width);
+    for (int64_t p = 0; p < tile.k; p++) {
+      const V weight = set<V>(tile.a[p]);
+      const T* b = tile.b + tile.list[p] + begin;
+      for (int v = 0; v < vectors; v++) sum[v] = fma(weight, load<V>(b + v * V::width), sum[v]);
+    }
+    for (int v = 0; v < vectors; v++) store(sums + begin + v * V::width, sum[v]);
+  }
+}
+
 // All windows of a patch against some k: into sums, or where the output is dense right there.
 template <class T>
 static void correlate_patch(Tile<T> tile, const Patch<T>& patch, int64_t pitch, int rows, T* sums,
                             int64_t lane) {
   constexpr int width = Vec<T>::width, tile_columns = TileSize<T>::columns;
-  const TileFunction<T> narrow = tile_function<T, Reading::ListedB>(rows, 1);
-  const TileFunction<T> whole = tile_function<T, Reading::ListedB>(rows, 2);
   const bool dense = patch.dense(pitch);
   const int64_t places = patch.places(pitch);
-  T* to = dense ? patch.to : sums;
+  tile.b = patch.field;
+  if (rows == 1 && !dense) return correlate_row(tile, places, sums);
+  const TileFunction<T> narrow = tile_function<T, Reading::ListedB>(rows, 1);
+  const TileFunction<T> whole = tile_function<T, Reading::ListedB>(rows, 2);
+  tile.c = dense ? patch.to : sums;
   tile.c_row = dense ? patch.to_channel : lane;
   if (!dense) tile.row_bias = nullptr;
-  for (int64_t begin = 0; begin < places; begin += tile_columns) {
-    const int64_t count = places - begin;
-    tile.b = patch.field + begin;
-    tile.c = to + begin;
-    tile.last =
-        !dense || count >= tile_columns ? width : static_cast<int>(count > width ? count - width : count);
-    (count > width ? whole : narrow)(tile);
+  for (int64_t left = places; left > 0; left -= tile_columns) {
+    tile.last = !dense || left >= tile_columns ? width : static_cast<int>(left > width ? left - width : left);
+    (left > width ? whole : narrow)(tile);
+    tile.b += tile_columns;
+    tile.c += tile_columns;
   }
 }
 
@@ -267,7 +288,7 @@ static void fill_fields(const Correlation<T>& p, const Piece<T>& piece, const T*
                    piece.fields + i * p.field_size + channel * p.field.channel);
     }
   }
-  clear(piece.fields + piece.images * p.field_size, TileSize<T>::columns);
+  clear(piece.fields + piece.images * p.field_size, 8 * Vec<T>::width);
 }
 
 // The windows of one class, with its weights (tile, channel and tap, row of the tile) and its offsets.

@@ -18,7 +18,7 @@ struct WeightGrad {
   Conv2d conv;
   int64_t channels, outputs;  // per group
   bool dots;
-  int64_t parts, block;  // parts of the images, channels of a block
+  int64_t parts, block;  // parts of the rounds, channels of a block
   int64_t strip, batch;  // rows of windows and images that are laid out at a time
   Field field;           // of the input, `block` channels
   int64_t places;        // of a strip: at the field's pitch in whole vectors (dots), or windows
@@ -31,6 +31,8 @@ struct WeightGrad {
   int64_t group_size() const { return (dots ? outputs : panels() * TileSize<T>::columns) * rows(); }
   int64_t part_size() const { return chunks_of(conv.groups * group_size(), 16) * 16; }
   int64_t blocks() const { return chunks_of(channels, block); }
+  int64_t strips() const { return chunks_of(conv.oh, strip); }
+  int64_t rounds() const { return chunks_of(conv.n, batch) * strips(); }
   int64_t x_size() const { return block * field.channel + Vec<T>::width; }  // of one image
   int64_t g_size() const { return (dots ? outputs : panels() * TileSize<T>::columns) * places; }
   int64_t list_size() const { return chunks_of(dots ? block * taps() : batch * places, 16) * 16; }  // int32
@@ -50,21 +52,27 @@ static WeightGrad<T> weight_grad_of(const Conv2d& c) {
   p.channels = c.c / c.groups;
   p.outputs = c.oc / c.groups;
   p.dots = 2 * p.outputs <= Vec<T>::width;
-  p.parts = max_of(1, min_of(min_of(c.n, 8), (int64_t(1) << 20) / p.part_size()));
-  p.block = chunks_of(p.channels, min_of(p.channels, chunks_of(16, p.parts * c.groups)));
+  p.block = p.channels;
   const Axis down = {c.h, c.kh, c.stride_h, c.dilation_h, c.pad_h};
   const Axis across = {c.w, c.kw, c.stride_w, c.dilation_w, c.pad_w};
   constexpr int64_t room = kGradientBytes / int64_t(sizeof(T));
   const Field row = Field::of(down, across, 1, c.ow);
   const int64_t row_size = p.block * row.channel / row.rows + p.outputs * row.pitch;
   int64_t rows = max_of(4, room / row_size - down.most_shift());
-  if (!p.dots) rows = min_of(rows, max_of(1, kPlacesLong / c.ow));
+  // Tiles of few rows want a panel of the gradient in the first-level cache.
+  const int64_t long_enough = p.channels < 8 ? kPlacesLong / 2 : kPlacesLong;
+  if (!p.dots) rows = min_of(rows, max_of(1, long_enough / c.ow));
   p.strip = chunks_of(c.oh, chunks_of(c.oh, rows));
   p.field = Field::of(down, across, p.strip, c.ow);
   p.places = p.dots ? chunks_of((p.strip - 1) * p.field.pitch + c.ow, Vec<T>::width) * Vec<T>::width
                     : p.strip * c.ow;
-  p.batch = max_of(1, min_of(chunks_of(c.n, p.parts), room / (p.x_size() + p.g_size())));
-  if (!p.dots) p.batch = min_of(p.batch, max_of(1, kPlacesLong / p.places));
+  p.batch = max_of(1, min_of(c.n, room / (p.x_size() + p.g_size())));
+  if (!p.dots) p.batch = min_of(p.batch, max_of(1, long_enough / p.places));
+  // About 16 tasks: of images and their strips, as far as memory for their sums allows; then of channels, as
+  // long as laying out the gradient anew for each block costs little.
+  p.parts = max_of(1, min_of(min_of(p.rounds(), 16), (int64_t(1) << 20) / p.part_size()));
+  const int64_t least = p.dots ? 1 : max_of(TileSize<T>::rows, chunks_of(128, p.taps()));
+  p.block = chunks_of(p.channels, min_of(chunks_of(p.channels, least), chunks_of(16, p.parts * c.groups)));
   p.threads = c.n * c.oh * c.ow * p.rows() * c.oc >> 16 ? most_threads() : 1;
   return p;
 }
@@ -148,40 +156,45 @@ static void add_tiles(const WeightGrad<T>& p, const WeightPiece<T>& w) {
       for (int64_t column = 0; column < c.ow; column++) list[column] = static_cast<int32_t>(start + column);
     }
   }
-  // The rows of a tile: the taps of a window's row where they are more than the channels, else channels.
-  const bool by_taps = c.stride_w == 1 && c.kw > w.channels;
-  const Cut cut = cut_of(by_taps ? c.kw : w.channels, TileSize<T>::rows);
+  // The rows of a tile: taps of a window's row, which follow one another in each phase of the stride, where
+  // they are more than the channels; else channels.
+  const int64_t phases = p.field.across.phases(), step = p.field.across.shift(phases);
+  const bool by_taps = chunks_of(c.kw, phases) > w.channels;
   Tile<T> t = {};
   t.k = depth;
-  t.a_row = by_taps ? c.dilation_w : p.field.channel;
+  t.a_row = by_taps ? step : p.field.channel;
   t.list = w.list;
   t.b_k = tile_columns;
-  t.c_row = (by_taps ? 1 : p.taps()) * tile_columns;
+  t.c_row = (by_taps ? phases : p.taps()) * tile_columns;
   t.last = width;
   t.alpha = t.beta = T(1);
   for (int64_t panel = 0; panel < p.panels(); panel++) {
     const int vectors = p.outputs - panel * tile_columns > width ? 2 : 1;
     t.b = w.gradient + panel * depth * tile_columns;
-    for (int64_t i = 0; i < cut.count; i++) {
-      const TileFunction<T> function = tile_function<T, Reading::ListedA>(cut.rows(i), vectors);
-      // Each other one of (channel, row of the window), or of taps.
-      for (int64_t other = 0; other < (by_taps ? w.channels * c.kh : p.taps()); other++) {
-        const int64_t channel = by_taps ? other / c.kh : cut.start(i);
-        const int64_t ky = by_taps ? other % c.kh : other / c.kw, kx = by_taps ? cut.start(i) : other % c.kw;
-        t.a = w.fields + channel * p.field.channel + p.field.offset(ky, kx);
-        t.c = w.sums + (panel * p.rows() + channel * p.taps() + ky * c.kw + kx) * tile_columns;
-        function(t);
+    const auto tile = [&](int rows, int64_t channel, int64_t ky, int64_t kx) {
+      t.a = w.fields + channel * p.field.channel + p.field.offset(ky, kx);
+      t.c = w.sums + (panel * p.rows() + channel * p.taps() + ky * c.kw + kx) * tile_columns;
+      tile_function<T, Reading::ListedA>(rows, vectors)(t);
+    };
+    for (int64_t tap = 0; tap < c.kh * (by_taps ? phases : c.kw); tap++) {
+      const int64_t ky = by_taps ? tap / phases : tap / c.kw, kx = by_taps ? tap % phases : tap % c.kw;
+      const Cut cut = cut_of(by_taps ? chunks_of(c.kw - kx, phases) : w.channels, TileSize<T>::rows);
+      for (int64_t i = 0; i < cut.count; i++) {
+        if (!by_taps) tile(cut.rows(i), cut.start(i), ky, kx);
+        for (int64_t channel = 0; by_taps && channel < w.channels; channel++) {
+          tile(cut.rows(i), channel, ky, kx + cut.start(i) * phases);
+        }
       }
     }
   }
 }
 
-// The images of one part against one block of channels of one group, into the part's sums.
+// The rounds of one part against one block of channels of one group, into the part's sums.
 template <class T>
 static void add_part(const WeightGrad<T>& p, const T* g, const T* x, int64_t part, int64_t group,
                      int64_t block, T* sums, T* buffer) {
   const Conv2d& c = p.conv;
-  const int64_t channel = block * p.block, plane = c.h * c.w, past = c.n * (part + 1) / p.parts;
+  const int64_t channel = block * p.block, plane = c.h * c.w;
   WeightPiece<T> w = {};
   w.g = g + group * p.outputs * c.oh * c.ow;
   w.x = x + (group * p.channels + channel) * plane;
@@ -195,23 +208,23 @@ static void add_part(const WeightGrad<T>& p, const T* g, const T* x, int64_t par
   w.gradient = w.fields + p.batch * p.x_size();
   w.window = w.gradient + p.batch * p.g_size();
   w.list = reinterpret_cast<int32_t*>(w.window + p.places);
-  for (w.image = c.n * part / p.parts; w.image < past; w.image += p.batch) {
-    w.images = min_of(p.batch, past - w.image);
-    for (w.row = 0; w.row < c.oh; w.row += p.strip) {
-      w.rows = min_of(p.strip, c.oh - w.row);
-      for (int64_t i = 0; i < w.images; i++) {
-        T* field = w.fields + i * p.x_size();
-        for (int64_t k = 0; k < w.channels; k++) {
-          fill_channel(p.field, w.x + ((w.image + i) * c.c + k) * plane, w.row, field + k * p.field.channel);
-        }
-        // The last vectors of dots read a little further, times 0.
-        clear(field + w.channels * p.field.channel, Vec<T>::width);
+  for (int64_t round = p.rounds() * part / p.parts; round < p.rounds() * (part + 1) / p.parts; round++) {
+    w.image = round / p.strips() * p.batch;
+    w.images = min_of(p.batch, c.n - w.image);
+    w.row = round % p.strips() * p.strip;
+    w.rows = min_of(p.strip, c.oh - w.row);
+    for (int64_t i = 0; i < w.images; i++) {
+      T* field = w.fields + i * p.x_size();
+      for (int64_t k = 0; k < w.channels; k++) {
+        fill_channel(p.field, w.x + ((w.image + i) * c.c + k) * plane, w.row, field + k * p.field.channel);
       }
-      if (p.dots) {
-        add_dots(p, w);
-      } else {
-        add_tiles(p, w);
-      }
+      // The last vectors of dots read a little further, times 0.
+      clear(field + w.channels * p.field.channel, Vec<T>::width);
+    }
+    if (p.dots) {
+      add_dots(p, w);
+    } else {
+      add_tiles(p, w);
     }
   }
 }
