@@ -1,6 +1,8 @@
 // See blocks.h. Elements are moved by their size here; what they mean is known to the Block alone.
 #include "kernels/cpu/blocks.h"
 
+#include "kernels/cpu/transpose.h"
+
 namespace lamina::LAMINA_ISA {
 namespace {
 
@@ -8,6 +10,7 @@ constexpr int64_t kBlock = 512;  // elements: four operands of doubles leave roo
 // Streamed results go out in portions that the store buffers can hold while the next portion is computed.
 constexpr int64_t kStreamBlock = 128;
 constexpr int64_t kLongRun = 64;
+constexpr int64_t kManyBytes = int64_t(4) << 20;
 
 struct Task {
   Block block;
@@ -24,9 +27,14 @@ struct Task {
 struct alignas(64) Buffer {
   unsigned char bytes[kBlock * 8];
 };
-// What one thread needs: a buffer per operand, and one for halves on their way.
+constexpr int64_t kTileRows = 16, kTileColumns = 128;
+struct alignas(64) Tile {
+  unsigned char bytes[kTileRows * kTileColumns * 8];
+};
+// What one thread needs: a buffer per operand, one for halves on their way, and tiles of transposed operands.
 struct Buffers {
   Buffer operand[kMaxOperands];
+  Tile tile[kMaxOperands];
   Buffer half;
   // The value that fills the operand's buffer, and how many times it is there.
   const char* repeated[kMaxOperands] = {};
@@ -91,8 +99,7 @@ void scatter(int64_t size, const void* from, void* to, int64_t stride, int64_t n
 }
 
 // n <= kBlock values of operand k from `from` on, contiguous and in the type they are computed in.
-const void* fetch(const Task& task, Buffers& buffers, int k, const char* from, int64_t n) {
-  const int64_t stride = task.strides[k];
+const void* fetch(const Task& task, Buffers& buffers, int k, const char* from, int64_t stride, int64_t n) {
   const bool half = is_half(task.dtypes[k]);
   if (stride == 1 && !half) return from;
   unsigned char* buffer = buffers.operand[k].bytes;
@@ -136,7 +143,7 @@ void run(const Task& task, Buffers& buffers, char* const* data, int64_t n) {
     const int64_t m = min_of(step, n - i);
     const void* in[kMaxOperands];
     for (int k = 1; k < task.walk.operands; k++) {
-      in[k - 1] = fetch(task, buffers, k, data[k] + i * task.strides[k] * task.sizes[k], m);
+      in[k - 1] = fetch(task, buffers, k, data[k] + i * task.strides[k] * task.sizes[k], task.strides[k], m);
     }
     char* out = data[0] + i * task.strides[0] * task.sizes[0];
     task.block(direct ? static_cast<void*>(out) : buffers.operand[0].bytes, in, m, task.p);
@@ -184,19 +191,99 @@ void run_short(const Task& task, Buffers& buffers, int64_t begin, int64_t end) {
   }
 }
 
+// ---- transposed operands ----
+
+// Some operand is dense along the last dimension but one: element by element, runs would touch a cache line
+// for each.
+bool is_transposed(const Walk& walk, int k) {
+  return walk.strides[k][walk.ndim - 2] == 1 && walk.strides[k][walk.ndim - 1] > 1;
+}
+bool worth_tiling(const Walk& walk) {
+  if (walk.ndim < 2 || walk.shape[walk.ndim - 2] < kTileRows || walk.shape[walk.ndim - 1] < kTileRows)
+    return false;
+  for (int k = 1; k < walk.operands; k++) {
+    if (is_transposed(walk, k)) return true;
+  }
+  return false;
+}
+
+// tile[r][c] = from[c][r]
+template <class T>
+void turn(const void* from, int64_t stride, void* tile, int64_t rows, int64_t columns) {
+  T* y = static_cast<T*>(tile);
+  transpose_tile<kTileRows, kTileColumns>(
+      static_cast<const T*>(from), stride, rows, columns,
+      [&](int64_t r, const T* row) { memcpy(y + r * kTileColumns, row, kTileColumns * sizeof(T)); });
+}
+void turn(int64_t size, const void* from, int64_t stride, void* tile, int64_t rows, int64_t columns) {
+  if (size == 1) {
+    turn<uint8_t>(from, stride, tile, rows, columns);
+  } else if (size == 2) {
+    turn<uint16_t>(from, stride, tile, rows, columns);
+  } else if (size == 4) {
+    turn<uint32_t>(from, stride, tile, rows, columns);
+  } else {
+    turn<uint64_t>(from, stride, tile, rows, columns);
+  }
+}
+
+// `rows` rows of the last two dimensions, from data[k] on, in tiles.
+void run_band(const Task& task, Buffers& buffers, char* const* data, int64_t rows) {
+  const Walk& walk = task.walk;
+  const int row_dim = walk.ndim - 2;
+  const int64_t columns = walk.shape[walk.ndim - 1];
+  for (int64_t column = 0; column < columns; column += kTileColumns) {
+    const int64_t m = min_of(kTileColumns, columns - column);
+    char* at[kMaxOperands];
+    for (int k = 0; k < walk.operands; k++) {
+      at[k] = data[k] + column * task.strides[k] * task.sizes[k];
+      if (k > 0 && is_transposed(walk, k)) {
+        turn(task.sizes[k], at[k], task.strides[k], buffers.tile[k].bytes, rows, m);
+      }
+    }
+    for (int64_t row = 0; row < rows; row++) {
+      const void* in[kMaxOperands];
+      for (int k = 1; k < walk.operands; k++) {
+        const bool turned = is_transposed(walk, k);
+        const char* from =
+            turned ? reinterpret_cast<const char*>(buffers.tile[k].bytes) + row * kTileColumns * task.sizes[k]
+                   : at[k] + row * walk.strides[k][row_dim] * task.sizes[k];
+        in[k - 1] = fetch(task, buffers, k, from, turned ? 1 : task.strides[k], m);
+      }
+      char* out = at[0] + row * walk.strides[0][row_dim] * task.sizes[0];
+      const bool direct = task.strides[0] == 1 && !task.stream && !is_half(task.dtypes[0]);
+      task.block(direct ? static_cast<void*>(out) : buffers.operand[0].bytes, in, m, task.p);
+      if (!direct) put(task, buffers, out, task.strides[0], m);
+    }
+  }
+}
+
+// A walk over bands: the last dimension left out, the one before cut to where bands begin.
+void run_tiled(const Task& task, int64_t grain) {
+  const Walk& walk = task.walk;
+  const int row_dim = walk.ndim - 2;
+  const int64_t rows = walk.shape[row_dim], bands = chunks_of(rows, kTileRows);
+  Walk starts = walk;
+  starts.ndim--;
+  starts.shape[row_dim] = bands;
+  for (int k = 0; k < walk.operands; k++) starts.strides[k][row_dim] *= kTileRows;
+  const int64_t band_elements = kTileRows * walk.shape[walk.ndim - 1];
+  parallel_range(elements_of(starts), chunks_of(grain, band_elements), [&](int64_t begin, int64_t end) {
+    Buffers buffers;
+    for (int64_t band = begin; band < end; band++) {
+      for_runs(starts, task.sizes, band, band + 1, [&](char* const* data, int64_t) {
+        run_band(task, buffers, data, min_of(kTileRows, rows - band % bands * kTileRows));
+      });
+    }
+    if (task.stream) stream_fence();
+  });
+}
+
 bool is_dense(const Walk& walk, int k) {
   int64_t expected = 1;
   for (int i = walk.ndim - 1; i >= 0; i--) {
     if (walk.strides[k][i] != expected) return false;
     expected *= walk.shape[i];
-  }
-  return true;
-}
-
-bool worth_streaming(const Walk& walk, int64_t bytes) {
-  if (walk.ndim != 1 || walk.strides[0][0] != 1 || bytes < kStreamBytes) return false;
-  for (int k = 1; k < walk.operands; k++) {
-    if (walk.data[k] == walk.data[0]) return false;
   }
   return true;
 }
@@ -215,6 +302,15 @@ void round_to_half(Dtype dtype, const void* from, void* to, int64_t n) {
   } else {
     round_all(static_cast<const float*>(from), static_cast<BFloat16*>(to), n);
   }
+}
+
+bool worth_streaming(const Walk& walk, int64_t size) {
+  const int64_t run = walk.ndim == 0 ? 1 : walk.shape[walk.ndim - 1];
+  if (elements_of(walk) * size < kManyBytes || inner_stride(walk, 0) != 1 || run * size < 512) return false;
+  for (int k = 1; k < walk.operands; k++) {
+    if (walk.data[k] == walk.data[0]) return false;
+  }
+  return true;
 }
 
 void stream_copy(void* out, const void* from, int64_t bytes) {
@@ -240,12 +336,13 @@ void run_blocks(Block block, const Walk& walk, const Dtype* dtypes, const double
     block(walk.data[0], walk.data + 1, n, p);
     return;
   }
-  Task task{block, walk, dtypes, p, {}, {}, {}, worth_streaming(walk, n * bytes_of(dtypes[0])), plain};
+  Task task{block, walk, dtypes, p, {}, {}, {}, worth_streaming(walk, bytes_of(dtypes[0])), plain};
   for (int k = 0; k < walk.operands; k++) {
     task.sizes[k] = bytes_of(dtypes[k]);
     task.strides[k] = inner_stride(walk, k);
     task.dense[k] = is_dense(walk, k);
   }
+  if (worth_tiling(walk)) return run_tiled(task, grain);
   const bool long_runs = walk.ndim <= 1 || walk.shape[walk.ndim - 1] >= kLongRun;
   parallel_range(n, grain, [&](int64_t begin, int64_t end) {
     Buffers buffers;

@@ -28,8 +28,9 @@ void round_to_half(Dtype dtype, const void* from, void* to, int64_t n);
 
 // Copies to memory that nobody reads soon: whole cache lines leave without having been fetched.
 void stream_copy(void* out, const void* from, int64_t bytes);
-// Results of at least this many bytes are streamed: more than the caches near the cores would hand to the
-// next op.
-constexpr int64_t kStreamBytes = int64_t(4) << 20;
+// Whether results (of `size` bytes each) should be streamed: there are more of them than the caches near the
+// cores would hand to the next op, in runs of several cache lines, and no input is overwritten, whose lines
+// are in a cache already.
+bool worth_streaming(const Walk& walk, int64_t size);
 
 }  // namespace lamina::LAMINA_ISA

@@ -2,6 +2,7 @@
 // sides have different densest dimensions. A cast is an elementwise law like any other.
 #include "kernels/cpu/blocks.h"
 #include "kernels/cpu/table.h"
+#include "kernels/cpu/transpose.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
@@ -107,8 +108,7 @@ void copy_runs(const Walk& walk) {
   const int64_t sizes[2] = {sizeof(T), sizeof(T)};
   const int64_t to_stride = inner_stride(walk, 0), from_stride = inner_stride(walk, 1);
   const int64_t n = elements_of(walk);
-  const bool flat = walk.ndim == 1 && to_stride == 1 && from_stride == 1;
-  const bool stream = flat && n * static_cast<int64_t>(sizeof(T)) >= kStreamBytes;
+  const bool stream = to_stride == 1 && from_stride == 1 && worth_streaming(walk, sizeof(T));
   parallel_range(n, kGrain, [&](int64_t begin, int64_t end) {
     for_runs(walk, sizes, begin, end, [&](char* const* data, int64_t count) {
       if (stream) {
@@ -132,26 +132,21 @@ int transposed_dim(const Walk& walk) {
   return -1;
 }
 
-// to[r][c] = from[c][r] for up to kTile rows and columns. Both sides are touched in whole cache lines, once,
-// by way of a tile of our own: columns of a large matrix fall on the same few lines of a cache.
 template <class T>
-constexpr int64_t kTile = 128 / sizeof(T);
+constexpr int64_t kTile = 256 / sizeof(T);
+
+// to[r][c] = from[c][r] for up to kTile rows and columns.
 template <class T>
-void copy_tile(T* to, int64_t to_stride, const T* from, int64_t from_stride, int64_t rows, int64_t cols,
+void copy_tile(T* to, int64_t to_stride, const T* from, int64_t from_stride, int64_t rows, int64_t columns,
                bool stream) {
-  constexpr int64_t tile = kTile<T>;
-  alignas(64) T columns[tile][tile + 64 / sizeof(T)];
-  for (int64_t c = 0; c < cols; c++) memcpy(columns[c], from + c * from_stride, rows * sizeof(T));
-  for (int64_t r = 0; r < rows; r++) {
-    if (!stream) {
-      T* row = to + r * to_stride;
-      for (int64_t c = 0; c < cols; c++) row[c] = columns[c][r];
+  const int64_t bytes = columns * sizeof(T);
+  transpose_tile<kTile<T>, kTile<T>>(from, from_stride, rows, columns, [&](int64_t r, const T* row) {
+    if (stream) {
+      stream_copy(to + r * to_stride, row, bytes);
     } else {
-      alignas(64) T row[tile];
-      for (int64_t c = 0; c < cols; c++) row[c] = columns[c][r];
-      stream_copy(to + r * to_stride, row, cols * sizeof(T));
+      memcpy(to + r * to_stride, row, bytes);
     }
-  }
+  });
 }
 
 template <class T>
@@ -160,7 +155,7 @@ void copy_tiles(const Walk& walk, int row_dim) {
   const int last = walk.ndim - 1;
   const int64_t rows = walk.shape[row_dim], cols = walk.shape[last];
   const int64_t across = chunks_of(cols, tile), planes = elements_of(walk) / (rows * cols);
-  const bool stream = elements_of(walk) * static_cast<int64_t>(sizeof(T)) >= kStreamBytes;
+  const bool stream = worth_streaming(walk, sizeof(T));
   // One chunk: a band of tiles, across all columns.
   const int64_t bands = chunks_of(rows, tile);
   parallel_range(planes * bands, chunks_of(kGrain, across * tile * tile), [&](int64_t begin, int64_t end) {
@@ -201,7 +196,7 @@ void fill_elements(const Walk& walk, const void* value) {
   T x;
   memcpy(&x, value, sizeof x);
   const int64_t size = sizeof(T), n = elements_of(walk), stride = inner_stride(walk, 0);
-  const bool stream = walk.ndim == 1 && stride == 1 && n * size >= kStreamBytes;
+  const bool stream = worth_streaming(walk, size);
   parallel_range(n, kGrain, [&](int64_t begin, int64_t end) {
     constexpr int64_t repeats = 4096 / sizeof(T);
     T block[repeats];
