@@ -24,7 +24,8 @@ struct Walk {
 
 // out = f(x). Float types everywhere; Neg, Abs, Sign, Square, Relu and Clamp for integers too, BitwiseNot for
 // integers and bool only (logical not on bool), Floor/Ceil/Round/Trunc on integers are copies made by the
-// caller. p0, p1 are the parameters named in brackets.
+// caller. p0, p1 are the parameters named in brackets; p may be null where there are none (Add and Sub of
+// BinaryOp then take p0 = 1).
 // clang-format off
 enum class UnaryOp : uint8_t {
   Neg, Abs, Sign, Square, Sqrt, Rsqrt, Reciprocal, BitwiseNot,
