@@ -200,6 +200,15 @@ LAMINA_INLINE void load_columns(const double* p, int64_t step, F64* columns) {
   columns[1] = {_mm256_unpackhi_pd(r0, r1)};
 }
 
+// a in a register: a compiler may otherwise read it from memory again at each use.
+LAMINA_INLINE F32 held(F32 a) {
+  asm("" : "+x"(a.v));
+  return a;
+}
+LAMINA_INLINE F64 held(F64 a) {
+  asm("" : "+x"(a.v));
+  return a;
+}
 // Lanes 0, 2, 4 ... of a and then of b.
 LAMINA_INLINE F32 even_lanes(F32 a, F32 b) {
   const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0x88));

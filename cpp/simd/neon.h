@@ -140,6 +140,15 @@ LAMINA_INLINE void load_columns(const double* p, int64_t step, F64* columns) {
   columns[1] = {vtrn2q_f64(r0, r1)};
 }
 
+// a in a register: a compiler may otherwise read it from memory again at each use.
+LAMINA_INLINE F32 held(F32 a) {
+  asm("" : "+w"(a.v));
+  return a;
+}
+LAMINA_INLINE F64 held(F64 a) {
+  asm("" : "+w"(a.v));
+  return a;
+}
 // Lanes 0, 2, 4 ... of a and then of b.
 LAMINA_INLINE F32 even_lanes(F32 a, F32 b) { return {vuzp1q_f32(a.v, b.v)}; }
 LAMINA_INLINE F64 even_lanes(F64 a, F64 b) { return {vuzp1q_f64(a.v, b.v)}; }

@@ -164,6 +164,9 @@ LAMINA_INLINE F32 narrow(F64 low, F64) { return {static_cast<float>(low.v)}; }
 LAMINA_INLINE void load_columns(const float* p, int64_t, F32* columns) { columns[0] = {*p}; }
 LAMINA_INLINE void load_columns(const double* p, int64_t, F64* columns) { columns[0] = {*p}; }
 
+// a in a register: a compiler may otherwise read it from memory again at each use.
+LAMINA_INLINE F32 held(F32 a) { return a; }
+LAMINA_INLINE F64 held(F64 a) { return a; }
 // Lanes 0, 2, 4 ... of a and then of b.
 LAMINA_INLINE F32 even_lanes(F32 a, F32) { return a; }
 LAMINA_INLINE F64 even_lanes(F64 a, F64) { return a; }

@@ -45,7 +45,7 @@ static void multiply_dots(const Dots<T>& d) {
       for (int r = 0; r < rows; r++) g_vector[r] = load<V>(g + r * d.g_row + i);
 #pragma GCC unroll 8
       for (int c = 0; c < columns; c++) {
-        V x_vector = load<V>(x[c] + i);
+        V x_vector = held(load<V>(x[c] + i));
         if constexpr (masked) x_vector = select(load<V>(d.window + i) == zero<V>(), zero<V>(), x_vector);
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++) sum[r][c] = fma(g_vector[r], x_vector, sum[r][c]);

@@ -10,7 +10,8 @@
 
 namespace lamina::LAMINA_ISA {
 
-constexpr int64_t kGradientBytes = 512 << 10;  // what a thread lays out at a time
+constexpr int64_t kGradientBytes = 512 << 10;  // what a thread lays out at a time: for tiles
+constexpr int64_t kDotBytes = 80 << 10;        // and for dot products, which read all of it for few additions
 constexpr int64_t kPlacesLong = 512;           // places along k at a time
 
 template <class T>
@@ -55,7 +56,7 @@ static WeightGrad<T> weight_grad_of(const Conv2d& c) {
   p.block = p.channels;
   const Axis down = {c.h, c.kh, c.stride_h, c.dilation_h, c.pad_h};
   const Axis across = {c.w, c.kw, c.stride_w, c.dilation_w, c.pad_w};
-  constexpr int64_t room = kGradientBytes / int64_t(sizeof(T));
+  const int64_t room = (p.dots ? kDotBytes : kGradientBytes) / int64_t(sizeof(T));
   const Field row = Field::of(down, across, 1, c.ow);
   const int64_t row_size = p.block * row.channel / row.rows + p.outputs * row.pitch;
   int64_t rows = max_of(4, room / row_size - down.most_shift());

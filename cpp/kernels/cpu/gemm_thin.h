@@ -59,7 +59,7 @@ static void dot_tile(int64_t k, const Compute<S>* a, int64_t a_row, const S* b, 
     for (int i = 0; i < rows; i++) a_vector[i] = load<V>(a + i * a_row + p);
 #pragma GCC unroll 8
     for (int j = 0; j < columns; j++) {
-      const V b_vector = get(b + j * b_column + p);
+      const V b_vector = rows == 1 ? get(b + j * b_column + p) : held(get(b + j * b_column + p));
 #pragma GCC unroll 4
       for (int i = 0; i < rows; i++) sum[i][j] = fma(a_vector[i], b_vector, sum[i][j]);
     }
