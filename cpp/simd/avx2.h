@@ -74,6 +74,12 @@ LAMINA_INLINE F32 load_n(const float* p, int n) { return {_mm256_maskload_ps(p, 
 LAMINA_INLINE void store(float* p, F32 a) { _mm256_storeu_ps(p, a.v); }
 LAMINA_INLINE void store_n(float* p, F32 a, int n) { _mm256_maskstore_ps(p, first8(n), a.v); }
 LAMINA_INLINE void stream(float* p, F32 a) { _mm256_stream_ps(p, a.v); }
+LAMINA_INLINE void stream_line(void* to, const void* from) {
+  const __m256i* x = static_cast<const __m256i*>(from);
+  const __m256i first = _mm256_loadu_si256(x), second = _mm256_loadu_si256(x + 1);
+  _mm256_stream_si256(static_cast<__m256i*>(to), first);
+  _mm256_stream_si256(static_cast<__m256i*>(to) + 1, second);
+}
 LAMINA_INLINE void stream_fence() { _mm_sfence(); }
 LAMINA_INLINE F32 set(float x) { return {_mm256_set1_ps(x)}; }
 LAMINA_INLINE F32 operator+(F32 a, F32 b) { return {_mm256_add_ps(a.v, b.v)}; }

@@ -71,6 +71,9 @@ LAMINA_INLINE F32 load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(
 LAMINA_INLINE void store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
 LAMINA_INLINE void store_n(float* p, F32 a, int n) { _mm512_mask_storeu_ps(p, first16(n), a.v); }
 LAMINA_INLINE void stream(float* p, F32 a) { _mm512_stream_ps(p, a.v); }
+LAMINA_INLINE void stream_line(void* to, const void* from) {
+  _mm512_stream_si512(static_cast<__m512i*>(to), _mm512_loadu_si512(from));
+}
 LAMINA_INLINE void stream_fence() { _mm_sfence(); }
 LAMINA_INLINE F32 set(float x) { return {_mm512_set1_ps(x)}; }
 LAMINA_INLINE F32 operator+(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }

@@ -61,6 +61,7 @@ LAMINA_INLINE bool all(M64 a) { return vminvq_u32(vreinterpretq_u32_u64(a.v)) !=
 LAMINA_INLINE F32 load(const float* p) { return {vld1q_f32(p)}; }
 LAMINA_INLINE void store(float* p, F32 a) { vst1q_f32(p, a.v); }
 LAMINA_INLINE void stream(float* p, F32 a) { store(p, a); }
+LAMINA_INLINE void stream_line(void* to, const void* from) { memcpy(to, from, 64); }
 LAMINA_INLINE void stream_fence() {}
 LAMINA_INLINE F32 set(float x) { return {vdupq_n_f32(x)}; }
 LAMINA_INLINE F32 operator+(F32 a, F32 b) { return {vaddq_f32(a.v, b.v)}; }

@@ -72,6 +72,7 @@ LAMINA_INLINE void store_n(float* p, F32 a, int n) {
   if (n > 0) *p = a.v;
 }
 LAMINA_INLINE void stream(float* p, F32 a) { *p = a.v; }
+LAMINA_INLINE void stream_line(void* to, const void* from) { memcpy(to, from, 64); }
 LAMINA_INLINE void stream_fence() {}
 LAMINA_INLINE F32 set(float x) { return {x}; }
 LAMINA_INLINE F32 operator+(F32 a, F32 b) { return {a.v + b.v}; }

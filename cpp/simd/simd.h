@@ -28,10 +28,10 @@
 // - Masks: & | ^ ~ any all.
 // - All four vectors: load, load_n (first n lanes, the rest 0, no read past the end), store, store_n, set,
 //   + - == select.
-// - Floats: stream (non-temporal, p aligned to the vector; stream_fence after the last), * / fma fnma,
-//   min max (the second operand where one is NaN), sqrt floor ceil trunc round (half to even), < <=,
-//   reduce_add reduce_max reduce_min (in a fixed order), bits, to_int (truncates; F64: |x| < 2^51),
-//   widen_low widen_high (F32 to F64), narrow (two F64 to F32).
+// - Floats: stream (non-temporal, p aligned to the vector; stream_line(to, from) does 64 bytes of anything,
+//   stream_fence comes after the last), * / fma fnma, min max (the second operand where one is NaN), sqrt
+//   floor ceil trunc round (half to even), < <=, reduce_add reduce_max reduce_min (in a fixed order), bits,
+//   to_int (truncates; F64: |x| < 2^51), widen_low widen_high (F32 to F64), narrow (two F64 to F32).
 // - Integers: * (I32 only), & | ^ >, shl<k> shr<k> (logical) sar<k> (arithmetic), from_bits, to_float(I32),
 //   to_double(I64) (|x| < 2^51).
 // - kRegisters (vector registers), load_columns(p, step, columns): kBlockColumns<V> float vectors, the q-th

@@ -314,17 +314,12 @@ bool worth_streaming(const Walk& walk, int64_t size) {
 }
 
 void stream_copy(void* out, const void* from, int64_t bytes) {
-  constexpr int64_t step = F32::width * sizeof(float);
   char* to = static_cast<char*>(out);
   const char* x = static_cast<const char*>(from);
-  const int64_t head = min_of(bytes, -reinterpret_cast<intptr_t>(to) & (step - 1));
+  const int64_t head = min_of(bytes, -reinterpret_cast<intptr_t>(to) & 63);
   memcpy(to, x, head);
   int64_t i = head;
-  for (; i + step <= bytes; i += step) {
-    float lanes[F32::width];
-    memcpy(lanes, x + i, step);
-    stream(reinterpret_cast<float*>(to + i), load<F32>(lanes));
-  }
+  for (; i + 64 <= bytes; i += 64) stream_line(to + i, x + i);
   memcpy(to + i, x + i, bytes - i);
 }
 
