@@ -1,10 +1,10 @@
-"""Times whole workloads in lamina, NumPy and PyTorch, alternating in one run, and prints a Markdown table.
+"""Times whole workloads in lamina and its neighbours, alternating in one run, and prints a Markdown table.
 
     python bench/compare.py [--only NAME ...] [--rounds N] [--threads N] [--no-torch]
 
 Each round times every library once and the machine's own limit beside them (limit.cpp), so that a change of
 clock or a neighbour's load hits all alike. Speeds compare the fastest rounds; medians are printed to judge
-the noise. What is timed stands in workload.py.
+the noise. What is timed stands in workload.py and image_workload.py.
 """
 
 from __future__ import annotations
@@ -37,15 +37,17 @@ def main() -> None:
         os.environ[name] = str(options.threads)
     os.environ["OPENBLAS_THREAD_TIMEOUT"] = "20"  # spin for 2^20 cycles, not 2^28, which outlasts any pause
     sys.path.insert(0, str(HERE))
-    from workload import WORKLOADS
+    import image_workload
+    import workload
 
-    chosen = [w for w in WORKLOADS if not options.only or any(name in w.name for name in options.only)]
+    rows = workload.WORKLOADS + image_workload.WORKLOADS
+    chosen = [w for w in rows if not options.only or any(name in w.name for name in options.only)]
     if chosen:
         libraries = load_libraries(options)
         print_heading(libraries, options)
         limit = Limit(options.threads)
-        for workload in chosen:
-            print(row(workload, libraries, limit, options.rounds), flush=True)
+        for chosen_one in chosen:
+            print(row(chosen_one, libraries, limit, options), flush=True)
         print()
     if not options.only or "import" in options.only:
         print_import_cost(options)
@@ -130,14 +132,16 @@ def sample(step: Callable[[], object], calls: int) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def row(workload, libraries: dict[str, ModuleType], limit: Limit, rounds: int) -> str:
+def row(workload, libraries: dict[str, ModuleType], limit: Limit, options: argparse.Namespace) -> str:
     steps = {name: workload.make(library) for name, library in libraries.items()}
     if workload.numpy:
         steps["NumPy"] = workload.numpy()
+    if workload.onnx and not options.no_torch and (step := workload.onnx(options.threads)):
+        steps["ONNX Runtime"] = step
     calls = {name: calls_per_sample(step) for name, step in steps.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     best_rate = 0.0
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for name, step in steps.items():
             times[name].append(sample(step, calls[name]))
         if workload.limit:
@@ -151,8 +155,11 @@ def row(workload, libraries: dict[str, ModuleType], limit: Limit, rounds: int) -
         return workload.work / best[name] / best_rate if best_rate and name in best else None
 
     cells = [workload.name]
-    cells += [timing(times.get(name), workload.repeat) for name in ("lamina", "PyTorch", "NumPy")]
+    cells += [
+        timing(times.get(name), workload.repeat) for name in ("lamina", "PyTorch", "NumPy", "ONNX Runtime")
+    ]
     cells += [verdict(speed("PyTorch"), workload.goal, "{:.2f}x"), verdict(speed("NumPy"), None, "{:.2f}x")]
+    cells += [verdict(speed("ONNX Runtime"), workload.onnx_goal, "{:.2f}x")]
     cells += [verdict(share("lamina"), workload.share_goal, "{:.0%}")]
     cells += [verdict(share("PyTorch"), None, "{:.0%}")]
     return "| " + " | ".join(cells) + " |"
@@ -181,8 +188,14 @@ def print_heading(libraries: dict[str, ModuleType], options: argparse.Namespace)
     versions = [f"{name} {library.__version__}" for name, library in libraries.items()]
     print(f"{', '.join(versions)}, NumPy {np.__version__}, Python {platform.python_version()}")
     print(f"{cpu_name()}, {options.threads} threads, {options.rounds} rounds, least (median) time\n")
-    columns = ["workload", "lamina", "PyTorch", "NumPy", "against PyTorch", "against NumPy"]
-    columns += ["share of limit", "PyTorch's share"]
+    columns = ["workload", "lamina", "PyTorch", "NumPy", "ONNX Runtime"]
+    columns += [
+        "against PyTorch",
+        "against NumPy",
+        "against ONNX Runtime",
+        "share of limit",
+        "PyTorch's share",
+    ]
     print("| " + " | ".join(columns) + " |")
     print("| " + " | ".join("---" for _ in columns) + " |")
 

@@ -27,6 +27,7 @@ class Workload:
     `work` of one step is counted in floating-point operations where `limit` is "fma", in bytes where it is
     "read" or "copy". `goal` is the least speed relative to PyTorch, `share_goal` the least share of the
     machine's limit. `repeat` is the number of operations inside one step; times are printed for one of them.
+    `onnx` makes the step of ONNX Runtime, and `onnx_goal` is the least speed relative to it.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Workload:
     goal: float | None = None
     share_goal: float | None = None
     repeat: int = 1
+    onnx: Callable[[int], Step | None] | None = None  # of the number of threads
+    onnx_goal: float | None = None
 
 
 def normal(*shape: int) -> np.ndarray:
