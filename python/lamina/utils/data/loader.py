@@ -167,10 +167,24 @@ class DataLoader(Generic[T]):
         return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
+        return self.iterate_from(0)
+
+    def iterate_from(self, batch: int) -> Iterator[Any]:
+        """Like ``iter``, but without the batches before number ``batch``: drawn, but not fetched.
+
+        From the same random state it gives what is left of the same pass; so a training goes on where it was.
+        Of an ``IterableDataset`` the samples before are read and thrown away.
+        """
         seed = draw_seed(self.generator)  # with no workers too: what is drawn later must not depend on them
+        skipped = 0 if self._streams else batch
         if self.num_workers == 0:
-            return _Iterator(self)
-        return _PrefetchIterator(self, self._get_pool(seed))
+            batches: Iterator[Any] = _Iterator(self, skipped)
+        else:
+            batches = _PrefetchIterator(self, self._get_pool(seed), skipped)
+        if self._streams:
+            for _ in islice(batches, batch):
+                pass
+        return batches
 
     def _get_pool(self, seed: int) -> Pool:
         count = 1 if self._streams else self.num_workers
@@ -198,9 +212,11 @@ class DataLoader(Generic[T]):
 class _Iterator:
     """Fetches each batch when it is asked for."""
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
+    def __init__(self, loader: DataLoader[Any], skipped: int = 0) -> None:
         self._loader = loader
         self._calls = loader._calls()
+        for _ in islice(self._calls, skipped):
+            pass
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -222,8 +238,8 @@ class _Iterator:
 class _PrefetchIterator(_Iterator):
     """Keeps the workers busy with the next batches and gives them out in order."""
 
-    def __init__(self, loader: DataLoader[Any], pool: Pool) -> None:
-        super().__init__(loader)
+    def __init__(self, loader: DataLoader[Any], pool: Pool, skipped: int = 0) -> None:
+        super().__init__(loader, skipped)
         self._pool = pool
         self._timeout = loader.timeout or None
         self._ahead = len(pool.infos) * (loader.prefetch_factor or 1)
