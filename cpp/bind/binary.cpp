@@ -76,13 +76,8 @@ void bind_arithmetic(py::module_& m) {
   };
   const Scaled scaled[] = {{"add", ops::add}, {"sub", ops::sub}, {"subtract", ops::sub}};
   for (const Scaled& entry : scaled) {
-    const auto f = entry.function;
-    both(
-        m, entry.name,
-        [f](const Operand& x, const Operand& y, Scalar alpha, const MaybeTensor& out) {
-          return into_out(f(x, y, alpha), out);
-        },
-        arg("input"), arg("other"), py::kw_only(), arg("alpha") = Scalar(1), arg("out") = py::none(), Free());
+    both_out(m, entry.name, entry.function, arg("input"), arg("other"), py::kw_only(),
+             arg("alpha") = Scalar(1), Free());
   }
   const auto add_ = [](const Tensor& x, const Operand& y, Scalar alpha) { return ops::add_(x, y, alpha); };
   const auto sub_ = [](const Tensor& x, const Operand& y, Scalar alpha) {
@@ -92,12 +87,12 @@ void bind_arithmetic(py::module_& m) {
   for (const char* name : {"sub_", "subtract_"})
     method(name, sub_, arg("other"), py::kw_only(), arg("alpha") = Scalar(1), Free());
   for (const char* name : {"div", "divide"}) {
-    both(
+    both_out(
         m, name,
-        [](const Operand& x, const Operand& y, const std::optional<std::string>& mode,
-           const MaybeTensor& out) { return into_out(division(mode)(x, y), out); },
-        arg("input"), arg("other"), py::kw_only(), arg("rounding_mode") = py::none(), arg("out") = py::none(),
-        Free());
+        [](const Operand& x, const Operand& y, const std::optional<std::string>& mode) {
+          return division(mode)(x, y);
+        },
+        arg("input"), arg("other"), py::kw_only(), arg("rounding_mode") = py::none(), Free());
     method((std::string(name) + "_").c_str(),
            [](const Tensor& x, const Operand& y, const std::optional<std::string>& mode) {
              return ops::binary_(x, y, division(mode));
@@ -122,13 +117,7 @@ void bind_clamp(py::module_& m) {
     return hi ? ops::minimum(y, *hi) : y;
   };
   for (const char* name : {"clamp", "clip"}) {
-    both(
-        m, name,
-        [clamp](const Tensor& x, const Bound& lo, const Bound& hi, const MaybeTensor& out) {
-          return into_out(clamp(x, lo, hi), out);
-        },
-        arg("input"), arg("min") = py::none(), arg("max") = py::none(), py::kw_only(),
-        arg("out") = py::none(), Free());
+    both_out(m, name, clamp, arg("input"), arg("min") = py::none(), arg("max") = py::none(), Free());
     both(
         m, (std::string(name) + "_").c_str(),
         [clamp](const Tensor& x, const Bound& lo, const Bound& hi) {
@@ -145,7 +134,7 @@ void bind_ternary(py::module_& m) {
       "where",
       [](const Tensor& x, const Tensor& condition, const Operand& y) { return ops::where(condition, x, y); },
       arg("condition"), arg("other"), Free());
-  both(m, "lerp", &ops::lerp, arg("input"), arg("end"), arg("weight"), Free());
+  both_out(m, "lerp", &ops::lerp, arg("input"), arg("end"), arg("weight"), Free());
   method(
       "lerp_",
       [](const Tensor& x, const Tensor& end, const Operand& weight) {
@@ -154,8 +143,8 @@ void bind_ternary(py::module_& m) {
       arg("end"), arg("weight"), Free());
   const auto three = [&m](const char* name, const char* inplace,
                           Tensor (*f)(const Tensor&, const Tensor&, const Tensor&, Scalar)) {
-    both(m, name, f, arg("input"), arg("tensor1"), arg("tensor2"), py::kw_only(), arg("value") = Scalar(1),
-         Free());
+    both_out(m, name, f, arg("input"), arg("tensor1"), arg("tensor2"), py::kw_only(),
+             arg("value") = Scalar(1), Free());
     method(
         inplace,
         [f](const Tensor& x, const Tensor& a, const Tensor& b, Scalar value) {
@@ -176,10 +165,7 @@ void bind_binary(py::module_& m) {
     const bool power =
         entry.function == nullptr || entry.function == static_cast<ops::BinaryFunction>(ops::pow);
     const char* second = power ? "exponent" : "other";
-    both(
-        m, entry.name,
-        [f](const Operand& x, const Operand& y, const MaybeTensor& out) { return into_out(f(x, y), out); },
-        arg(power ? "self" : "input"), arg(second), py::kw_only(), arg("out") = py::none(), Free());
+    both_out(m, entry.name, f, arg("input"), arg(second), Free());
     if (entry.in_place)
       method((std::string(entry.name) + "_").c_str(),
              [f](const Tensor& x, const Operand& y) { return ops::binary_(x, y, f); }, arg(second), Free());

@@ -12,19 +12,55 @@ inline py::object tensor_class() {
   return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));
 }
 
+// NumPy's words for PyTorch's arguments (axis, keepdims, x, ...) are accepted from now on.
+void take_numpy_words(const py::object& function);
+
+// What `out=` does with a result: None gives the result itself, a tensor takes its values (and its shape,
+// where that differs).
+Tensor into_out(const Tensor& result, const MaybeTensor& out);
+
+template <class F, class... Extra>
+void function(py::module_& m, const char* name, F f, const Extra&... extra) {
+  m.def(name, std::move(f), extra...);
+  take_numpy_words(m.attr(name));
+}
+
 template <class F, class... Extra>
 void method(const char* name, F f, const Extra&... extra) {
   py::object type = tensor_class();
   const py::object sibling = py::getattr(type, name, py::none());
-  py::setattr(
-      type, name,
-      py::cpp_function(std::move(f), py::name(name), py::is_method(type), py::sibling(sibling), extra...));
+  const py::cpp_function made(std::move(f), py::name(name), py::is_method(type), py::sibling(sibling),
+                              extra...);
+  take_numpy_words(made);
+  py::setattr(type, name, made);
 }
 
 // `self` names the first argument of the function; of the method it is the tensor itself.
 template <class F, class... Extra>
 void both(py::module_& m, const char* name, F f, const py::arg& self, const Extra&... extra) {
-  m.def(name, f, self, extra...);
+  function(m, name, f, self, extra...);
+  method(name, f, extra...);
+}
+
+template <class F, class... Args>
+auto with_out(F f, Tensor (*)(Args...)) {
+  return [f](Args... args, const MaybeTensor& out) { return into_out(f(args...), out); };
+}
+
+// A function of lamina with `out=` as its last argument.
+template <class F, class... Extra>
+void function_out(py::module_& m, const char* name, F f, const Extra&... extra) {
+  const auto g = with_out(f, static_cast<py::detail::function_signature_t<F>*>(nullptr));
+  if constexpr ((std::is_same_v<Extra, py::kw_only> || ...))
+    function(m, name, g, extra..., py::arg("out") = py::none());
+  else
+    function(m, name, g, extra..., py::kw_only(), py::arg("out") = py::none());
+}
+
+// The same, and the method, which takes no `out=`.
+template <class F, class... Extra>
+void both_out(py::module_& m, const char* name, F f, const py::arg& self, const Extra&... extra) {
+  function_out(m, name, f, self, extra...);
   method(name, f, extra...);
 }
 
@@ -44,13 +80,6 @@ template <class F>
 Tensor rewrite(const Tensor& x, F f) {
   return ops::assign_(x, f(grad_enabled() ? ops::clone(x) : x));
 }
-
-// What `out=` does with a result: None gives the result itself, a tensor takes its values (and its shape,
-// where that differs).
-Tensor into_out(const Tensor& result, const MaybeTensor& out);
-
-// The named tuples of max, sort, topk, ...
-py::object named_pair(const char* type, const char* second, const Pair& pair);
 
 // Sizes given one by one or as one sequence: x.view(2, 3), x.view((2, 3)).
 Shape sizes_from(const py::args& args, const char* op);

@@ -5,30 +5,6 @@
 
 namespace lamina::bind {
 
-Tensor into_out(const Tensor& result, const MaybeTensor& maybe) {
-  const Tensor& out = maybe.tensor;
-  if (!out.defined()) return result;
-  if (recording(result) || recording(out))
-    fail<Error>(
-        "out=...: functions with out=... arguments don't support automatic differentiation, but one of the "
-        "arguments requires grad.");
-  const auto kind = [](Dtype d) { return is_floating(d) ? 2 : d == Dtype::Bool ? 0 : 1; };
-  if (kind(result.dtype()) > kind(out.dtype()))
-    fail<TypeError>("out=...: result type ", name_of(result.dtype()),
-                    " can't be cast to the desired output type ", name_of(out.dtype()));
-  if (out.shape() != result.shape()) {
-    const Tensor fresh = empty(result.shape(), out.dtype());
-    TensorImpl& impl = *out.impl();
-    impl.storage = fresh.storage_ref();
-    impl.shape = fresh.shape();
-    impl.strides = fresh.strides();
-    impl.numel = fresh.numel();
-    impl.offset = 0;
-    impl.base = nullptr;
-  }
-  return ops::copy_(out, result);
-}
-
 namespace {
 
 struct Entry {
@@ -125,8 +101,7 @@ void bind_elementwise(py::module_& m) {
   using py::arg;
   for (const Entry& entry : kEntries) {
     const ops::UnaryFunction f = entry.function;
-    const auto compute = [f](const Tensor& x, const MaybeTensor& out) { return into_out(f(x), out); };
-    both(m, entry.name, compute, arg("input"), py::kw_only(), arg("out") = py::none(), Free());
+    both_out(m, entry.name, f, arg("input"), Free());
     if (!entry.in_place) continue;
     const std::string name = std::string(entry.name) + "_";
     both(
@@ -134,35 +109,32 @@ void bind_elementwise(py::module_& m) {
   }
   for (const Entry& entry : kActivations) {
     const ops::UnaryFunction f = entry.function;
-    m.def(entry.name, f, arg("input"), Free());
+    function_out(m, entry.name, f, arg("input"), Free());
     if (entry.in_place)
       m.def((std::string(entry.name) + "_").c_str(), [f](const Tensor& x) { return ops::unary_(x, f); },
             arg("input"), Free());
   }
-  both(
-      m, "round",
-      [](const Tensor& x, int decimals, const MaybeTensor& out) {
-        return into_out(round_to(x, decimals), out);
-      },
-      arg("input"), py::kw_only(), arg("decimals") = 0, arg("out") = py::none(), Free());
+  both_out(m, "round", &round_to, arg("input"), py::kw_only(), arg("decimals") = 0, Free());
   method(
       "round_",
       [](const Tensor& x, int decimals) {
         return decimals == 0 ? ops::unary_(x, ops::round) : ops::assign_(x, round_to(x, decimals));
       },
       py::kw_only(), arg("decimals") = 0, Free());
-  m.def(
-      "gelu",
+  function_out(
+      m, "gelu",
       [](const Tensor& x, const std::string& approximate) { return ops::gelu(x, tanh_form(approximate)); },
       arg("input"), arg("approximate") = "none", Free());
-  m.def("leaky_relu", &ops::leaky_relu, arg("input"), arg("negative_slope") = 0.01, Free());
-  m.def("elu", &ops::elu, arg("input"), arg("alpha") = 1.0, Free());
-  m.def("celu", &ops::celu, arg("input"), arg("alpha") = 1.0, Free());
-  m.def("softplus", &ops::softplus, arg("input"), arg("beta") = 1.0, arg("threshold") = 20.0, Free());
-  m.def("hardtanh", &ops::hardtanh, arg("input"), arg("min_val") = -1.0, arg("max_val") = 1.0, Free());
-  m.def("hardshrink", &ops::hardshrink, arg("input"), arg("lambd") = 0.5, Free());
-  m.def("softshrink", &ops::softshrink, arg("input"), arg("lambd") = 0.5, Free());
-  m.def("threshold", &ops::threshold, arg("input"), arg("threshold"), arg("value"), Free());
+  function_out(m, "leaky_relu", &ops::leaky_relu, arg("input"), arg("negative_slope") = 0.01, Free());
+  function_out(m, "elu", &ops::elu, arg("input"), arg("alpha") = 1.0, Free());
+  function_out(m, "celu", &ops::celu, arg("input"), arg("alpha") = 1.0, Free());
+  function_out(m, "softplus", &ops::softplus, arg("input"), arg("beta") = 1.0, arg("threshold") = 20.0,
+               Free());
+  function_out(m, "hardtanh", &ops::hardtanh, arg("input"), arg("min_val") = -1.0, arg("max_val") = 1.0,
+               Free());
+  function_out(m, "hardshrink", &ops::hardshrink, arg("input"), arg("lambd") = 0.5, Free());
+  function_out(m, "softshrink", &ops::softshrink, arg("input"), arg("lambd") = 0.5, Free());
+  function_out(m, "threshold", &ops::threshold, arg("input"), arg("threshold"), arg("value"), Free());
   both(m, "prelu", &ops::prelu, arg("input"), arg("weight"), Free());
 }
 

@@ -205,7 +205,7 @@ Tensor put(const Tensor& x, const std::vector<MaybeTensor>& indices, const Tenso
 // f(x, ...) as a function and a method, and f_ as the method that puts its result into x.
 template <class F, class... Extra>
 void with_inplace(py::module_& m, const char* name, F f, const Extra&... extra) {
-  both(m, name, f, arg("input"), extra...);
+  both_out(m, name, f, arg("input"), extra...);
   inplace_method(name, std::function(f), extra...);
 }
 
@@ -228,10 +228,10 @@ void bind_scatter(py::module_& m) {
 }  // namespace
 
 void bind_index(py::module_& m) {
-  both(m, "index_select", &ops::index_select, arg("input"), arg("dim"), arg("index"), Free());
-  both(m, "gather", &ops::gather, arg("input"), arg("dim"), arg("index"), Free());
+  both_out(m, "index_select", &ops::index_select, arg("input"), arg("dim"), arg("index"), Free());
+  both_out(m, "gather", &ops::gather, arg("input"), arg("dim"), arg("index"), Free());
   with_inplace(m, "masked_fill", &ops::masked_fill, arg("mask"), arg("value"), Free());
-  both(m, "masked_select", &ops::masked_select, arg("input"), arg("mask"), Free());
+  both_out(m, "masked_select", &ops::masked_select, arg("input"), arg("mask"), Free());
   with_inplace(m, "tril", &ops::tril, arg("diagonal") = 0, Free());
   with_inplace(m, "triu", &ops::triu, arg("diagonal") = 0, Free());
   m.def("_nonzero", &ops::nonzero, Free());

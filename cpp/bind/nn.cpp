@@ -15,19 +15,15 @@ Reduction reduction_from(const std::string& word) {
 }
 
 void bind_products(py::module_& m) {
-  both(
-      m, "matmul",
-      [](const Tensor& x, const Tensor& y, const MaybeTensor& out) {
-        return into_out(ops::matmul(x, y), out);
-      },
-      arg("input"), arg("other"), py::kw_only(), arg("out") = none(), Free());
-  m.def(
-      "linear", [](const Tensor& x, const Tensor& w, const MaybeTensor& b) { return ops::linear(x, w, b); },
+  both_out(m, "matmul", &ops::matmul, arg("input"), arg("other"), Free());
+  function_out(
+      m, "linear",
+      [](const Tensor& x, const Tensor& w, const MaybeTensor& b) { return ops::linear(x, w, b); },
       arg("input"), arg("weight"), arg("bias") = none(), Free());
-  both(m, "addmm", &ops::addmm, arg("input"), arg("mat1"), arg("mat2"), py::kw_only(),
-       arg("beta") = Scalar(1), arg("alpha") = Scalar(1), Free());
-  both(m, "baddbmm", &ops::baddbmm, arg("input"), arg("batch1"), arg("batch2"), py::kw_only(),
-       arg("beta") = Scalar(1), arg("alpha") = Scalar(1), Free());
+  both_out(m, "addmm", &ops::addmm, arg("input"), arg("mat1"), arg("mat2"), py::kw_only(),
+           arg("beta") = Scalar(1), arg("alpha") = Scalar(1), Free());
+  both_out(m, "baddbmm", &ops::baddbmm, arg("input"), arg("batch1"), arg("batch2"), py::kw_only(),
+           arg("beta") = Scalar(1), arg("alpha") = Scalar(1), Free());
 }
 
 // One value stands for both sides.
@@ -74,8 +70,8 @@ void bind_images(py::module_& m) {
       },
       arg("input"), arg("kernel_size"), arg("stride") = Shape(), arg("padding") = Shape{0},
       arg("dilation") = Shape{1}, arg("ceil_mode") = false);
-  m.def(
-      "avg_pool2d",
+  function_out(
+      m, "avg_pool2d",
       [](const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding, bool ceil_mode,
          bool count_include_pad, std::optional<int64_t> divisor) {
         return ops::avg_pool2d(x, two(kernel, "avg_pool2d", "kernel_size"),

@@ -127,23 +127,9 @@ void bind_copies(py::module_& m) {
   m.def(
       "_into_out", [](const Tensor& result, const MaybeTensor& out) { return into_out(result, out); },
       arg("result"), arg("out"), Free());
-  for (const char* name : {"cat", "concat", "concatenate"}) {
-    m.def(
-        name,
-        [](const Tensors& xs, int64_t dim, const MaybeTensor& out) {
-          return into_out(ops::cat(xs, dim), out);
-        },
-        arg("tensors"), arg("dim") = 0, py::kw_only(), arg("out") = py::none(), Free());
-    m.def(
-        name, [](const Tensors& xs, int64_t axis) { return ops::cat(xs, axis); }, arg("tensors"),
-        py::kw_only(), arg("axis"), Free());
-  }
-  m.def(
-      "stack",
-      [](const Tensors& xs, int64_t dim, const MaybeTensor& out) {
-        return into_out(ops::stack(xs, dim), out);
-      },
-      arg("tensors"), arg("dim") = 0, py::kw_only(), arg("out") = py::none(), Free());
+  for (const char* name : {"cat", "concat", "concatenate"})
+    function_out(m, name, &ops::cat, arg("tensors"), arg("dim") = 0, Free());
+  function_out(m, "stack", &ops::stack, arg("tensors"), arg("dim") = 0, Free());
   both(
       m, "flip", [](const Tensor& x, const Shape& dims) { return ops::flip(x, dims); }, arg("input"),
       arg("dims"), Free());
