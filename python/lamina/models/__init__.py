@@ -1,0 +1,20 @@
+"""Architectures under the names and ``state_dict`` keys of their public checkpoints, loaded when first used.
+
+``vision`` has networks for images.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import vision
+
+__all__ = ["vision"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'lamina.models' has no attribute {name!r}")
+    return import_module(f"lamina.models.{name}")
