@@ -1,6 +1,6 @@
 """Architectures under the names and ``state_dict`` keys of their public checkpoints, loaded when first used.
 
-``vision`` has networks for images.
+``text`` has transformers that read and write, ``vision`` networks for images.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import vision
+    from . import text, vision
 
-__all__ = ["vision"]
+__all__ = ["text", "vision"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,9 @@ Random numbers come from the default generator, or from the one given as ``gener
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -50,14 +53,31 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return _GAINS[nonlinearity]
 
 
+_waiting = threading.local()
+
+
+@contextmanager
+def values_to_come() -> Iterator[None]:
+    """Spare the drawing of random numbers while modules are made whose parameters are then loaded."""
+    _waiting.on = True
+    try:
+        yield
+    finally:
+        _waiting.on = False
+
+
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Fill with numbers from U(a, b)."""
+    if getattr(_waiting, "on", False):
+        return tensor
     with lamina.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Fill with numbers from N(mean, std^2)."""
+    if getattr(_waiting, "on", False):
+        return tensor
     with lamina.no_grad():
         return tensor.normal_(mean, std, generator=generator)
 

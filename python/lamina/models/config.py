@@ -1,0 +1,119 @@
+"""What a ``config.json`` says of a model, as a checked dataclass. The models read it, nobody else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
+
+import lamina
+from lamina._core import ShapeError
+
+C = TypeVar("C", bound="Config")
+MAX_SIZE = 1 << 31  # of any number in a configuration: what is larger is a broken file
+
+
+@dataclass
+class Config:
+    """The parent of all configurations. Fields have the names of ``config.json``.
+
+    Attributes (of classes):
+        ALIASES: other names of fields, such as ``n_embd`` for ``hidden_size``.
+        ONLY: what changes the computation in a way that lamina lacks: the values that are understood.
+        ZERO: whole numbers that may be 0 or less.
+    """
+
+    model_type: ClassVar[str] = ""
+    ALIASES: ClassVar[dict[str, str]] = {}
+    ONLY: ClassVar[dict[str, tuple[Any, ...]]] = {}
+    ZERO: ClassVar[frozenset[str]] = frozenset({"pad_token_id", "bos_token_id", "eos_token_id"})
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check(type(self).__name__, field.name, getattr(self, field.name), field.default, self.ZERO)
+        self.validate()
+
+    def validate(self) -> None:
+        """Raise ShapeError where fields do not fit each other."""
+
+    def demand(self, condition: bool, text: str) -> None:
+        """Raise ShapeError with ``text`` unless the condition holds."""
+        if not condition:
+            raise ShapeError(f"{type(self).__name__}: {text}")
+
+    @classmethod
+    def from_dict(cls: type[C], data: Mapping[str, Any]) -> C:
+        """From the content of a ``config.json``; what does not concern the computation is passed over.
+
+        Raises:
+            ShapeError: a value is of the wrong kind, asks for something that lamina lacks, or fits no other.
+        """
+        if not isinstance(data, Mapping):
+            raise ShapeError(f"{cls.__name__}: expected an object, got {type(data).__name__}")
+        for key, allowed in cls.ONLY.items():
+            if key in data and data[key] not in allowed:
+                wanted = " or ".join(repr(value) for value in allowed)
+                raise ShapeError(f"{cls.__name__}: {key} must be {wanted}, got {data[key]!r}")
+        names = {field.name for field in fields(cls)}
+        found = {}
+        for key, value in data.items():
+            name = cls.ALIASES.get(key, key)
+            if name in names and (value is not None or name not in found):
+                found[name] = value
+        defaults = {f.name: f.default for f in fields(cls)}
+        return cls(**{k: v for k, v in found.items() if v is not None or defaults[k] is None})
+
+    @classmethod
+    def from_json(cls: type[C], path: str | os.PathLike[str], **changes: Any) -> C:
+        """From a ``config.json``, with ``changes`` on top.
+
+        Raises:
+            OSError: the file cannot be read.
+            FileFormatError: it is no JSON, or what it says is wrong.
+        """
+        data = read_json(path)
+        try:
+            return cls.from_dict({**data, **changes})
+        except ShapeError as error:
+            raise lamina.FileFormatError(f"{os.fspath(path)}: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``config.json`` would hold."""
+        return {"model_type": self.model_type, **{f.name: getattr(self, f.name) for f in fields(self)}}
+
+
+def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        OSError: the file cannot be read.
+        FileFormatError: it holds something else.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise lamina.FileFormatError(f"{os.fspath(path)}: no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise lamina.FileFormatError(f"{os.fspath(path)}: expected an object, got {type(data).__name__}")
+    return data
+
+
+def _check(owner: str, name: str, value: Any, default: Any, zero: frozenset[str]) -> None:
+    """The kind of a field is the kind of its default; None says nothing."""
+    if value is None or default is None or not isinstance(default, (bool, int, float, str)):
+        return
+    if isinstance(default, bool) or isinstance(default, str):
+        good, wanted = isinstance(value, type(default)), type(default).__name__
+    elif isinstance(default, int):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        good = whole and (-MAX_SIZE if name in zero else 1) <= value < MAX_SIZE
+        wanted = "a whole number" if name in zero else "a positive whole number"
+    else:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        good, wanted = number and abs(value) < 1e30, "a number"
+    if not good:
+        raise ShapeError(f"{owner}: {name} must be {wanted}, got {value!r}")
