@@ -54,8 +54,8 @@ def test_every_dtype(tmp_path, dtype, mmap):
         "empty": sample(dtype, (0, 3)),
         "y": sample(dtype, (5,)),
     }
-    lamina.save(tensors, tmp_path / "f")
-    loaded = lamina.load(tmp_path / "f", mmap=mmap)
+    lamina.save(tensors, tmp_path / "f.safetensors")
+    loaded = lamina.load(tmp_path / "f.safetensors", mmap=mmap)
     assert list(loaded) == list(tensors)
     for name, tensor in tensors.items():
         same(loaded[name], tensor)
@@ -63,21 +63,21 @@ def test_every_dtype(tmp_path, dtype, mmap):
 
 def test_special_values_keep_their_bits(tmp_path):
     values = np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324, np.finfo(np.float64).max])
-    lamina.save({"x": lamina.from_numpy(values)}, tmp_path / "f")
-    assert lamina.load(tmp_path / "f")["x"].numpy().tobytes() == values.tobytes()
+    lamina.save({"x": lamina.from_numpy(values)}, tmp_path / "f.safetensors")
+    assert lamina.load(tmp_path / "f.safetensors")["x"].numpy().tobytes() == values.tobytes()
 
 
 def test_views_are_written_as_they_look(tmp_path):
     x = lamina.arange(12).reshape(3, 4)
-    lamina.save({"t": x.t(), "part": x[1:, ::2], "wide": x[:1].expand(5, 4)}, tmp_path / "f")
-    loaded = lamina.load(tmp_path / "f")
+    lamina.save({"t": x.t(), "part": x[1:, ::2], "wide": x[:1].expand(5, 4)}, tmp_path / "f.safetensors")
+    loaded = lamina.load(tmp_path / "f.safetensors")
     assert loaded["t"].tolist() == x.t().tolist() and loaded["part"].tolist() == [[4, 6], [8, 10]]
     assert loaded["wide"].tolist() == [[0, 1, 2, 3]] * 5
 
 
 @pytest.mark.parametrize("mmap", [False, True])
 def test_loaded_tensors_can_be_changed_and_the_file_does_not(tmp_path, mmap):
-    path = tmp_path / "f"
+    path = tmp_path / "f.safetensors"
     lamina.save({"x": lamina.zeros(3), "y": lamina.ones(3)}, path)
     before = path.read_bytes()
     loaded = lamina.load(path, mmap=mmap)
@@ -89,7 +89,7 @@ def test_loaded_tensors_can_be_changed_and_the_file_does_not(tmp_path, mmap):
 
 
 def test_reading_does_not_copy_twice(tmp_path):
-    path = tmp_path / "f"
+    path = tmp_path / "f.safetensors"
     lamina.save({"x": lamina.zeros(1000), "y": lamina.zeros(1000)}, path)
     with Source(path) as source:
         source.read(100)
@@ -100,12 +100,9 @@ def test_reading_does_not_copy_twice(tmp_path):
 
 
 def test_open_files_and_bytes():
-    file = io.BytesIO()
-    lamina.save({"x": sample()}, file)
-    data = file.getvalue()
+    data = safetensors.save({"x": sample()})
     same(lamina.load(io.BytesIO(data))["x"], sample())
     same(safetensors.load(data)["x"], sample())
-    assert safetensors.save({"x": sample()}) == data
     assert safetensors.load(safetensors.save({})) == {}
 
 
@@ -126,13 +123,13 @@ CHECKPOINT = {
 
 
 def test_checkpoints_come_back_as_they_were(tmp_path):
-    lamina.save(CHECKPOINT, tmp_path / "f")
-    assert equal(lamina.load(tmp_path / "f"), CHECKPOINT)
-    plain = safetensors.load_file(tmp_path / "f")  # any program sees the tensors, by telling names
+    lamina.save(CHECKPOINT, tmp_path / "f.safetensors")
+    assert equal(lamina.load(tmp_path / "f.safetensors"), CHECKPOINT)
+    plain = safetensors.load_file(tmp_path / "f.safetensors")  # any program sees them
     same(plain["model.a.weight"], sample())
     for alone in (sample(), 3, "text", [], (), None, {"x": {}}, {"__metadata__": sample()}, {3: sample()}):
-        lamina.save(alone, tmp_path / "f")
-        assert equal(lamina.load(tmp_path / "f"), alone)
+        lamina.save(alone, tmp_path / "f.safetensors")
+        assert equal(lamina.load(tmp_path / "f.safetensors"), alone)
 
 
 def test_an_optimizer_resumes_from_its_file(tmp_path):
@@ -150,9 +147,11 @@ def test_an_optimizer_resumes_from_its_file(tmp_path):
     first = make()
     for _ in range(3):
         step(*first)
-    lamina.save({"optimizer": first[1].state_dict(), "schedule": first[2].state_dict()}, tmp_path / "f")
+    lamina.save(
+        {"optimizer": first[1].state_dict(), "schedule": first[2].state_dict()}, tmp_path / "f.safetensors"
+    )
     second = make()
-    saved = lamina.load(tmp_path / "f")
+    saved = lamina.load(tmp_path / "f.safetensors")
     second[1].load_state_dict(saved["optimizer"])
     second[2].load_state_dict(saved["schedule"])
     for param, source in zip(second[0], first[0], strict=True):
@@ -172,7 +171,7 @@ class Loop(list):
     """A list that contains itself."""
 
 
-def test_what_cannot_be_saved():
+def test_what_cannot_be_saved(tmp_path):
     loop = Loop()
     loop.append(loop)
     for value, error, text in (
@@ -184,7 +183,13 @@ def test_what_cannot_be_saved():
         (loop, ValueError, "contains itself"),
     ):
         with pytest.raises(error, match=text):
-            lamina.save(value, io.BytesIO())
+            lamina.save(value, tmp_path / "f.safetensors")
+        if "bytes" not in text and "set" not in text and "tuple" not in text:
+            with pytest.raises(error, match=text):
+                lamina.save(value, io.BytesIO())
+    with pytest.raises(TypeError, match=r"a key must be .* got bytes"):
+        lamina.save({b"x": 1}, tmp_path / "f.pt")
+    assert os.listdir(tmp_path) == []
     for tensors, metadata, error, text in (
         ({"x": 1}, None, TypeError, "'x' mapped to int"),
         ({1: sample()}, None, TypeError, "int 1 mapped to Tensor"),
@@ -196,7 +201,7 @@ def test_what_cannot_be_saved():
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "f"
+    path = tmp_path / "f.safetensors"
     lamina.save({"x": sample()}, path)
     before = path.read_bytes()
     with pytest.raises(TypeError):
@@ -210,19 +215,21 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         with pytest.raises(OSError, match="no space left"):
             lamina.save({"x": lamina.zeros(100)}, path)
         monkeypatch.undo()
-    assert path.read_bytes() == before and os.listdir(tmp_path) == ["f"]
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["f.safetensors"]
 
 
 def test_the_new_file_is_like_any_other(tmp_path):
     old = os.umask(0o022)
     try:
-        lamina.save({"x": sample()}, tmp_path / "f")
+        lamina.save({"x": sample()}, tmp_path / "f.safetensors")
     finally:
         os.umask(old)
-    assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o644
-    (tmp_path / "link").symlink_to("f")
-    lamina.save({"y": sample()}, tmp_path / "link")  # writes where the link points
-    assert (tmp_path / "link").is_symlink() and list(lamina.load(tmp_path / "f")) == ["y"]
+    assert stat.S_IMODE((tmp_path / "f.safetensors").stat().st_mode) == 0o644
+    (tmp_path / "link.safetensors").symlink_to("f.safetensors")
+    lamina.save({"y": sample()}, tmp_path / "link.safetensors")  # writes where the link points
+    assert (tmp_path / "link.safetensors").is_symlink() and list(lamina.load(tmp_path / "f.safetensors")) == [
+        "y"
+    ]
     with pytest.raises(IsADirectoryError):
         lamina.save({"x": sample()}, tmp_path)
     with pytest.raises(FileNotFoundError):
@@ -235,20 +242,20 @@ def test_the_new_file_is_like_any_other(tmp_path):
 
 def test_names_of_any_length_and_letters(tmp_path):
     name = "ü" * 100
-    lamina.save({name: sample()}, tmp_path / ("n" * 250))
-    assert list(lamina.load(tmp_path / ("n" * 250))) == [name]
+    lamina.save({name: sample()}, tmp_path / ("n" * 238 + ".safetensors"))
+    assert list(lamina.load(tmp_path / ("n" * 238 + ".safetensors"))) == [name]
 
 
 # ---- options
 
 
 def test_options_that_lamina_does_not_have_are_refused(tmp_path):
-    path = tmp_path / "f"
+    path = tmp_path / "f.safetensors"
     lamina.save({"x": sample()}, path)
     assert list(lamina.load(path, "cpu")) == list(lamina.load(path, map_location=None)) == ["x"]
     for kwargs, error, text in (
-        ({"map_location": "cuda"}, ValueError, "expected the device 'cpu', but got 'cuda'"),
-        ({"weights_only": False}, ValueError, "never does"),
+        ({"map_location": "cuda"}, RuntimeError, "no device cuda"),
+        ({"weights_only": "no"}, TypeError, "weights_only must be a bool"),
         ({"pickle_module": 1}, TypeError, "pickle_module"),
     ):
         with pytest.raises(error, match=text):
@@ -280,6 +287,6 @@ def test_the_format_is_that_of_others(tmp_path):
 
 
 def test_numpy_alone_is_needed(tmp_path):
-    lamina.save({"x": sample()}, tmp_path / "f")
-    code = f"import lamina; assert lamina.load({str(tmp_path / 'f')!r})['x'].shape == (2, 3)"
+    lamina.save({"x": sample()}, tmp_path / "f.safetensors")
+    code = f"import lamina; assert lamina.load({str(tmp_path / 'f.safetensors')!r})['x'].shape == (2, 3)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import random
 import re
-import zipfile
 
 import numpy as np
 import pytest
@@ -31,7 +29,7 @@ LIES = {
     "nothing": (b"", "begins with 8 bytes, but there are 0"),
     "seven bytes": (b"1234567", "begins with 8 bytes, but there are 7"),
     "header longer than the file": (file_of({}, length=50), "claims 50 bytes, but 26 follow"),
-    "header longer than allowed": (file_of({}, length=2**63), "the format allows 100000000"),
+    "header longer than allowed": (file_of({}, length=2**63), "no format that lamina reads"),
     "empty header": (file_of(b"", b""), "does not begin with '{'"),
     "no JSON": (file_of(b"{nonsense}"), "is not JSON"),
     "a list": (file_of(b"[1, 2]  "), "does not begin with '{'"),
@@ -114,20 +112,13 @@ def test_tensors_that_are_not_aligned():
         assert loaded["b"].tolist() == [1.5, -2.0] and (loaded["b"] * 2).tolist() == [3.0, -4.0]
 
 
-def foreign_zip():
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({}))
-    return file.getvalue()
-
-
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (foreign_zip(), "a zip archive, such as a PyTorch checkpoint"),
-        (pickle.dumps({"a": [1.0, 2.0]}, protocol=2), "a pickle, such as an old PyTorch checkpoint"),
-        (pickle.dumps({"a": [1.0, 2.0]}, protocol=4), "a pickle"),
-        (b"GGUF" + bytes([3, 0, 0, 0]) + bytes(100), "a GGUF file"),
+        (b"<!DOCTYPE html><html>", "text, such as an error page"),
+        (b'  {"error": 404}', "text, such as an error page"),
+        (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS, not the file itself"),
+        (b"\x7fELF" + bytes(range(100)), "no format that lamina reads"),
     ],
 )
 def test_other_kinds_of_file_are_named(data, text):
@@ -170,9 +161,8 @@ def test_structures_that_lie(structure):
 def test_random_damage_is_an_error_or_harmless():
     """Two thousand damaged copies of a good file: an exception of ours, or tensors that can be read."""
     rng = random.Random(0)
-    file = io.BytesIO()
-    lamina.save({"a": {"w": lamina.zeros(3, 4), "b": lamina.ones(5).to(lamina.bool)}, "n": [1, (2.5,)]}, file)
-    good = file.getvalue()
+    checkpoint = {"a": {"w": lamina.zeros(3, 4), "b": lamina.ones(5).to(lamina.bool)}, "n": [1, (2.5,)]}
+    good = b"".join(lamina.io.checkpoint.serialize(checkpoint))
     refused = 0
     for _ in range(2000):
         data = bytearray(good)

@@ -1,11 +1,13 @@
-"""Reading and writing files: ``save`` and ``load`` for checkpoints, ``safetensors`` for files of tensors, and
-``load_gguf`` for the files of llama.cpp.
+"""Reading and writing files: ``save`` and ``load`` for checkpoints of every kind, ``load_gguf`` for those of
+llama.cpp with their metadata, ``load_folder`` for Hugging Face's, ``safetensors`` for files of tensors.
 
 No reader executes anything that a file contains.
 """
 
 from . import safetensors
-from .checkpoint import load, save
+from .folder import load_folder
+from .format import load, save
 from .gguf import QuantizedTensor, load_gguf
+from .unpickler import UnpicklingError
 
-__all__ = ["QuantizedTensor", "load", "load_gguf", "safetensors", "save"]
+__all__ = ["QuantizedTensor", "UnpicklingError", "load", "load_folder", "load_gguf", "safetensors", "save"]

@@ -1,4 +1,4 @@
-"""``save`` and ``load``: state dicts, and checkpoints that nest them among other data, as safetensors.
+"""Checkpoints as safetensors: state dicts, and other data that nests them.
 
 A flat dict of tensors is a plain safetensors file. Anything else is flattened to named tensors, and its
 structure kept as JSON in the metadata; so a checkpoint, too, can be read by every program that knows the
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 import lamina
 
 from . import safetensors
+from .file import Source
 
 if TYPE_CHECKING:
     from lamina import Tensor
@@ -26,21 +26,12 @@ STRUCTURE = "lamina.structure"  # the metadata key
 VERSION = 1
 
 
-def save(obj: Any, f: Any) -> None:
-    """Write tensors, and dicts, lists, tuples, strings, numbers, bools and None around them, to a file.
-
-    Keys may be strings, numbers, bools or None. Subclasses of dict come back as dicts, NumPy numbers as
-    Python's, tensors without ``requires_grad``; a tensor that occurs twice is written twice.
-
-    Args:
-        obj: usually ``model.state_dict()``, or a dict such as ``{"model": ..., "optimizer": ..., "epoch":
-        3}``. f: a path, which is replaced as a whole or not at all, or a file open for writing in binary.
+def serialize(obj: Any) -> Iterator[Any]:
+    """The parts of the file for ``obj``.
 
     Raises:
-        TypeError: ``obj`` holds something else.
+        TypeError: ``obj`` holds something that ``lamina.save`` cannot write.
         ValueError: ``obj`` contains itself.
-
-    >>> lamina.save({"model": model.state_dict(), "epoch": 3}, "checkpoint.safetensors")
     """
     tensors: dict[str, Tensor] = {}
     metadata = None
@@ -52,38 +43,20 @@ def save(obj: Any, f: Any) -> None:
             metadata = {STRUCTURE: json.dumps(structure, allow_nan=False)}
         except RecursionError as error:
             raise ValueError("save: the object contains itself, or is nested too deeply") from error
-    if hasattr(f, "write"):
-        f.write(safetensors.save(tensors, metadata))
-    else:
-        safetensors.save_file(tensors, f, metadata)
+    return safetensors.serialize(tensors, metadata)
 
 
-def load(f: Any, map_location: Any = None, *, weights_only: bool = True, mmap: bool = False) -> Any:
-    """Read what ``save`` wrote, or any safetensors file as a dict of its tensors. Nothing in it is executed.
-
-    Args:
-        f: a path, or a file open for reading in binary.
-        map_location: None or "cpu".
-        weights_only: must be True: a file holds data, never code.
-        mmap: map the file instead of reading it; see :func:`lamina.io.safetensors.load_file`.
-
-    Raises:
-        FileFormatError: the file is not what it claims to be.
-        ValueError: another ``map_location``, or ``weights_only=False``.
-
-    >>> model.load_state_dict(lamina.load("model.safetensors"))
-    """
-    safetensors.check_device(map_location)
-    if not weights_only:
-        raise ValueError("load: weights_only=False asks to run code from the file, which lamina never does")
-    tensors, metadata = safetensors.read(f, mmap)
+def read(file: Source) -> Any:
+    """The object of a file that ``serialize`` made, or the tensors of another safetensors file."""
+    tensors, metadata = safetensors.read(file)
     if STRUCTURE not in metadata:
         return tensors
-    name = f if isinstance(f, (str, os.PathLike)) else getattr(f, "name", type(f).__name__)
     try:
         return _decode_structure(metadata[STRUCTURE], tensors)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise lamina.FileFormatError(f"{name}: {STRUCTURE} in the metadata is broken: {error}") from error
+        raise lamina.FileFormatError(
+            f"{file.name}: {STRUCTURE} in the metadata is broken: {error}"
+        ) from error
 
 
 # JSON has no tensors, tuples, infinities, or keys other than strings. Each is written as an object with one
@@ -118,14 +91,14 @@ def _encode(obj: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(obj, (list, tuple)) and not hasattr(obj, "_fields"):
         items = [child(index, value) for index, value in enumerate(obj)]
         return items if isinstance(obj, list) else {"$tuple": items}
-    raise TypeError(_cannot_save(obj, path))
+    raise TypeError(cannot_save(obj, path))
 
 
 def _is_plain(key: Any, value: Any) -> bool:
     return isinstance(key, str) and key != safetensors.METADATA and isinstance(value, lamina.Tensor)
 
 
-def _cannot_save(obj: Any, path: str) -> str:
+def cannot_save(obj: Any, path: str) -> str:
     where = f" at {path!r}" if path else ""
     advice = ""
     if hasattr(obj, "state_dict"):

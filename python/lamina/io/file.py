@@ -6,6 +6,7 @@ import mmap
 import os
 import secrets
 from collections.abc import Iterable
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -57,15 +58,18 @@ class Source:
 
     def __init__(self, source: Any, mapped: bool = False) -> None:
         self._mapped = mapped
-        self._file = None
+        self._ours = False
         self.position = 0
         if hasattr(source, "read") and not mapped:
-            self.name = getattr(source, "name", type(source).__name__)
-            self._bytes = memoryview(source.read())
-            self.size = len(self._bytes)
+            self.name = str(getattr(source, "name", type(source).__name__))
+            self._file = source if _can_fill(source) else BytesIO(source.read())
+            here = self._file.tell()
+            self.size = self._file.seek(0, os.SEEK_END) - here
+            self._file.seek(here)
         elif isinstance(source, (str, os.PathLike)):
             self.name = os.fspath(source)
             self._file = open(source, "rb", buffering=0)
+            self._ours = True
             self.size = os.fstat(self._file.fileno()).st_size
         else:
             raise TypeError(
@@ -77,37 +81,49 @@ class Source:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._file is not None:
+        if self._ours:
             self._file.close()
 
     def read(self, count: int) -> bytes:
         """The next ``count`` bytes; fewer at the end of the file."""
-        wanted = min(count, self.size - self.position)
-        buffer = bytearray(wanted)
+        buffer = bytearray(min(count, self.size - self.position))
         self._fill(memoryview(buffer))
         return bytes(buffer)
+
+    def peek(self, count: int) -> bytes:
+        """The same, but they stay the next ones."""
+        data = self.read(count)
+        self._file.seek(-len(data), os.SEEK_CUR)
+        self.position -= len(data)
+        return data
 
     def rest(self) -> memoryview:
         """All bytes from here to the end, writable, and aligned in memory unless mapped."""
         length = self.size - self.position
-        if self._mapped and self._file is not None and length > 0:
+        if self._mapped and length > 0:
             whole = mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_COPY)
             return memoryview(whole)[self.position :]
-        room: Any = np.empty(length + ALIGNMENT, np.uint8)
-        start = -room.ctypes.data % ALIGNMENT
-        buffer = memoryview(room)[start : start + length]
+        buffer = aligned(length)
         self._fill(buffer)
         return buffer
 
     def _fill(self, buffer: memoryview) -> None:
         done = 0
         while done < len(buffer):
-            if self._file is not None:
-                count = self._file.readinto(buffer[done:]) or 0
-            else:
-                count = len(buffer)
-                buffer[:] = self._bytes[self.position : self.position + count]
-            if count == 0:
+            count = self._file.readinto(buffer[done:])
+            if not count:
                 raise OSError(f"{self.name} became shorter while it was read")
             done += count
             self.position += count
+
+
+def aligned(size: int) -> memoryview:
+    """Writable memory that begins at a multiple of ``ALIGNMENT``."""
+    room: Any = np.empty(size + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return memoryview(room)[start : start + size]
+
+
+def _can_fill(file: Any) -> bool:
+    """Whether bytes can be read from ``file`` straight into memory, and counted before."""
+    return hasattr(file, "readinto") and hasattr(file, "seekable") and file.seekable()

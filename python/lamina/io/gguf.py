@@ -80,7 +80,12 @@ def load_gguf(
     'llama'
     """
     with Source(f, mapped=isinstance(f, (str, os.PathLike))) as file:
-        buffer, name = file.rest(), file.name
+        return read(file, dequantize)
+
+
+def read(file: Source, dequantize: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same from what follows in ``file``."""
+    buffer, name = file.rest(), file.name
     reader = _Reader(buffer, name)
     metadata, entries = reader.header()
     start = reader.position
