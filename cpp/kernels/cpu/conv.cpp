@@ -1,13 +1,16 @@
 // Convolution and its two ways back, float32 and float64 (the caller casts the halves); no side but n is 0.
 // Which way each one goes: a kernel of one place without stride or padding is a matrix product as it stands;
-// all others read a field (conv_field.h).
+// 3x3 goes by Winograd's tiles where there are enough of them; all others read a field (conv_field.h).
 #include "kernels/cpu/conv_correlate.h"
 #include "kernels/cpu/conv_weight.h"
 #include "kernels/cpu/table.h"
+#include "kernels/cpu/winograd_weight.h"
 
 namespace lamina::LAMINA_ISA {
 
 namespace {
+
+size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 bool is_product(const Conv2d& c) {
   return c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_h == 0 && c.pad_w == 0;
@@ -38,6 +41,17 @@ Gemm product_of_group(const Conv2d& c, bool backward, int64_t group, const void*
   return g;
 }
 
+template <class T>
+void run_as(const Conv2d& c, bool backward, const T* in, const T* w, const T* bias, T* out, void* scratch) {
+  if (is_winograd(c)) {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      const End<T> end = {bias, nullptr, Epilogue::None};
+      if (winograd(winograd_of<T>(c, backward), in, w, end, out, scratch)) return;
+    }
+  }
+  correlate(correlation_of<T>(c, backward), in, w, bias, out, scratch);
+}
+
 void run(const Conv2d& c, bool backward, const void* in, const void* w, const void* bias, void* out,
          void* scratch) {
   if (c.n == 0) return;
@@ -49,10 +63,9 @@ void run(const Conv2d& c, bool backward, const void* in, const void* w, const vo
   }
   by_float(c.dtype, [&](auto type) {
     using T = decltype(type);
-    if constexpr (!kIsHalf<T>) {
-      correlate(correlation_of<T>(c, backward), static_cast<const T*>(in), static_cast<const T*>(w),
-                static_cast<const T*>(bias), static_cast<T*>(out), scratch);
-    }
+    if constexpr (!kIsHalf<T>)
+      run_as(c, backward, static_cast<const T*>(in), static_cast<const T*>(w), static_cast<const T*>(bias),
+             static_cast<T*>(out), scratch);
   });
 }
 
@@ -60,8 +73,9 @@ size_t run_scratch(const Conv2d& c, bool backward) {
   if (c.n == 0) return 0;
   if (is_product(c))
     return gemm_scratch(product_of_group(c, backward, 0, nullptr, nullptr, nullptr, nullptr));
-  return c.dtype == Dtype::Float64 ? correlation_of<double>(c, backward).bytes()
-                                   : correlation_of<float>(c, backward).bytes();
+  if (c.dtype == Dtype::Float64) return correlation_of<double>(c, backward).bytes();
+  const size_t plain = correlation_of<float>(c, backward).bytes();
+  return is_winograd(c) ? larger(winograd_of<float>(c, backward).bytes(), plain) : plain;
 }
 
 }  // namespace
@@ -84,14 +98,20 @@ void conv2d_grad_weight(const Conv2d& c, const void* g, const void* x, void* dw,
   by_float(c.dtype, [&](auto type) {
     using T = decltype(type);
     if constexpr (!kIsHalf<T>) {
-      weight_grad(weight_grad_of<T>(c), static_cast<const T*>(g), static_cast<const T*>(x),
-                  static_cast<T*>(dw), scratch);
+      const T *of_g = static_cast<const T*>(g), *of_x = static_cast<const T*>(x);
+      T* to = static_cast<T*>(dw);
+      if constexpr (sizeof(T) == sizeof(float)) {
+        if (is_winograd(c) && winograd_weight(winograd_weight_of<T>(c), of_g, of_x, to, scratch)) return;
+      }
+      weight_grad(weight_grad_of<T>(c), of_g, of_x, to, scratch);
     }
   });
 }
 size_t conv2d_grad_weight_scratch(const Conv2d& c) {
   if (c.n == 0) return 0;
-  return c.dtype == Dtype::Float64 ? weight_grad_of<double>(c).bytes() : weight_grad_of<float>(c).bytes();
+  if (c.dtype == Dtype::Float64) return weight_grad_of<double>(c).bytes();
+  const size_t plain = weight_grad_of<float>(c).bytes();
+  return is_winograd(c) ? larger(winograd_weight_of<float>(c).bytes(), plain) : plain;
 }
 
 }  // namespace lamina::LAMINA_ISA
