@@ -87,6 +87,21 @@ def test_a_new_head_and_features(net: Net) -> None:
         transfer.feature_extractor(net, "pol")
 
 
+def test_every_architecture_is_a_network() -> None:
+    model = lamina.models.vision.squeezenet1_1()
+    model.freeze("features.*").replace_head(4)
+    assert {name for name, one in model.named_parameters() if one.requires_grad} == {
+        "classifier.1.weight",
+        "classifier.1.bias",
+    }
+    model.eval()
+    x = lamina.rand(1, 3, 64, 64)
+    assert model(x).shape == (1, 4) and model.feature_extractor("features")(x).shape == (1, 512 * 3 * 3)
+    assert [group["name"] for group in model.layer_groups(1e-3)] == ["classifier"]
+    model.unfreeze()
+    assert all(one.requires_grad for one in model.parameters())
+
+
 def test_rates_fall_towards_the_input(net: Net) -> None:
     groups = transfer.layer_groups(net, lr=1.0, decay=0.1)
     assert [(one["name"], one["lr"]) for one in groups] == [("features", 0.1), ("fc", 1.0)]

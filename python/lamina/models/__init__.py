@@ -1,6 +1,7 @@
 """Architectures under the names and ``state_dict`` keys of their public checkpoints, loaded when first used.
 
-``text`` has transformers that read and write, ``vision`` networks for images.
+``vision`` has networks for images, ``text`` those for language; ``transfer`` makes them learn something else,
+``lora`` with few weights.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import text, vision
+    from . import lora, text, transfer, vision
 
-__all__ = ["text", "vision"]
+__all__ = ["lora", "text", "transfer", "vision"]
 
 
 def __getattr__(name: str) -> Any:

@@ -62,7 +62,7 @@ def attach(
     Raises:
         ValueError: no linear layer has such a name, or the rank is not positive.
 
-    >>> attach(model, "*.query", "*.value", rank=4)
+    >>> model = attach(nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 2)), "0", rank=4)
     """
     if rank < 1:
         raise ValueError(f"lora.attach: rank must be positive, got {rank}")

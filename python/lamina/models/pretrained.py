@@ -15,14 +15,15 @@ from lamina._core import ShapeError, Tensor
 from lamina.io import safetensors
 from lamina.io.file import replace_file
 from lamina.models.config import Config, read_json
-from lamina.nn import Module, init
+from lamina.models.network import Network
+from lamina.nn import init
 
 M = TypeVar("M", bound="PretrainedModel")
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))  # of normalisations, in the oldest checkpoints
 
 
-class PretrainedModel(Module):
+class PretrainedModel(Network):
     """A model that is made from a configuration and loads public checkpoints.
 
     Attributes (of classes):

@@ -46,7 +46,7 @@ def freeze(model: nn.Module, *patterns: str, batch_norm: str = "eval") -> nn.Mod
     Raises:
         ValueError: a pattern that matches nothing, or another ``batch_norm``.
 
-    >>> freeze(lamina.models.vision.resnet18(), "conv1", "bn1", "layer[12].*")
+    >>> model = freeze(lamina.models.vision.resnet18(), "conv1", "bn1", "layer[12]")
     """
     if batch_norm not in ("eval", "train"):
         raise ValueError(f"freeze: batch_norm must be 'eval' or 'train', got {batch_norm!r}")
@@ -81,7 +81,7 @@ def _settle_norms(model: nn.Module, patterns: tuple[str, ...], still: bool) -> N
         if patterns and not any(_matches(f"{name}.weight", pattern) for pattern in patterns):
             continue
         frozen = still and not any(one.requires_grad for one in module.parameters())
-        held = [key for key, hook in module._forward_pre_hooks.items() if hook is _stay]
+        held = [key for key, hook in module._forward_pre_hooks.items() if hook.function is _stay]
         if frozen and not held:
             module.register_forward_pre_hook(_stay)
         for key in held if not frozen else ():
@@ -183,6 +183,7 @@ def layer_groups(model: nn.Module, lr: float, decay: float = 0.5) -> list[dict[s
     Raises:
         ValueError: nothing is left to learn.
 
+    >>> model = lamina.models.vision.lenet5()
     >>> optimizer = lamina.optim.AdamW(layer_groups(model, lr=1e-3, decay=0.3))
     """
     groups: list[dict[str, Any]] = []
@@ -208,7 +209,7 @@ class GradualUnfreezing(Callback):
         stages: patterns of layers, from the input to the head; what none of them names stays as it is.
         every: epochs between two stages.
 
-    >>> GradualUnfreezing(["conv1", "layer1", "layer2", "layer3", "layer4", "fc"])
+    >>> thaw = GradualUnfreezing(["conv1", "layer1", "layer2", "layer3", "layer4", "fc"])
     """
 
     def __init__(self, stages: Iterable[str], every: int = 1) -> None:
@@ -236,7 +237,9 @@ def cache_features(
     Raises:
         ValueError: the loader has no batches.
 
-    >>> features = cache_features(feature_extractor(model, "avgpool"), loader, "features.safetensors")
+    >>> loader = [(lamina.rand(4, 8), lamina.zeros(4))] * 3
+    >>> cache_features(nn.Linear(8, 2), loader).tensors[0].shape
+    lamina.Size([12, 2])
     """
     digest = sha256()
     for name, value in extractor.state_dict().items():

@@ -8,11 +8,12 @@ from typing import Any
 
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import Weights, with_weights
 
 
-class LeNet5(nn.Module):
+class LeNet5(Network):
     """Grey images (n, 1, 28, 28) -> (n, num_classes): two convolutions, three dense layers."""
 
     def __init__(self, num_classes: int = 10, activation: Any = nn.Tanh) -> None:
@@ -47,7 +48,7 @@ def lenet5(*, weights: Weights = None, **options: Any) -> LeNet5:
     return with_weights(LeNet5(**options), weights)
 
 
-class AlexNet(nn.Module):
+class AlexNet(Network):
     """Images (n, 3, h, w), at least 63 pixels a side -> (n, num_classes)."""
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.5) -> None:

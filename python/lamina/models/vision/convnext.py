@@ -9,6 +9,7 @@ from typing import Any
 import lamina
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import Conv2dNormActivation, Layer, StochasticDepth, Weights, with_weights, zeros_
 
@@ -52,7 +53,7 @@ class CNBlock(nn.Module):
         return self.stochastic_depth(self.layer_scale * self.block(x)) + x
 
 
-class ConvNeXt(nn.Module):
+class ConvNeXt(Network):
     """Images (n, 3, h, w), at least 32 pixels a side -> (n, num_classes).
 
     ``channels`` and ``layers`` hold those of the four stages.

@@ -9,6 +9,7 @@ from typing import Any
 import lamina
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import Weights, with_weights, zeros_
 
@@ -53,7 +54,7 @@ class _Transition(nn.Sequential):
         self.pool = nn.AvgPool2d(2, 2)
 
 
-class DenseNet(nn.Module):
+class DenseNet(Network):
     """Images (n, 3, h, w), at least 29 pixels a side -> (n, num_classes).
 
     Every layer adds ``growth_rate`` channels, through ``bn_size`` times as many.

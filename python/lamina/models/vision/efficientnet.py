@@ -8,6 +8,7 @@ from typing import Any
 
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import (
     Conv2dNormActivation,
@@ -65,7 +66,7 @@ class MBConv(nn.Module):
         return self.stochastic_depth(self.block(x)) + x if self.use_res_connect else self.block(x)
 
 
-class EfficientNet(nn.Module):
+class EfficientNet(Network):
     """Images (n, 3, h, w) -> (n, num_classes), with the channels and repeats of B0 scaled."""
 
     def __init__(

@@ -9,6 +9,7 @@ from typing import Any
 
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import StochasticDepth, Weights, init_convolutions, make_divisible, with_weights
 from .efficientnet import STAGES
@@ -68,7 +69,7 @@ class MBConvBlock(nn.Module):
         return self._drop(x) + kept if self.use_res_connect else x
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(Network):
     """Images (n, 3, h, w) of values ``(x - 127) / 128`` -> (n, num_classes)."""
 
     def __init__(

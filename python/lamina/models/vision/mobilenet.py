@@ -7,6 +7,7 @@ from typing import Any
 
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import Conv2dNormActivation, Layer, Weights, init_convolutions, make_divisible, with_weights
 
@@ -46,7 +47,7 @@ class InvertedResidual(nn.Module):
         return x + self.conv(x) if self.use_res_connect else self.conv(x)
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Network):
     """Images (n, 3, h, w) -> (n, num_classes); ``width_mult`` scales all channels."""
 
     def __init__(

@@ -8,6 +8,7 @@ from typing import Any
 
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import (
     Conv2dNormActivation,
@@ -82,7 +83,7 @@ class InvertedResidual(nn.Module):
         return self.block(x) + x if self.use_res_connect else self.block(x)
 
 
-class MobileNetV3(nn.Module):
+class MobileNetV3(Network):
     """Images (n, 3, h, w) -> (n, num_classes), after ``setting``: a row for each block."""
 
     def __init__(

@@ -9,6 +9,7 @@ from typing import Any
 
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import Layer, Weights, init_convolutions, with_weights
 
@@ -89,7 +90,7 @@ class Bottleneck(nn.Module):
         return self.relu(self.bn3(self.conv3(x)) + kept)
 
 
-class ResNet(nn.Module):
+class ResNet(Network):
     """Images (n, 3, h, w) -> (n, num_classes): a stem, four stages of blocks, a mean and a linear layer.
 
     ``zero_init_residual`` starts each block as the identity; ``replace_stride_with_dilation`` keeps the

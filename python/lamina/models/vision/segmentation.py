@@ -9,6 +9,7 @@ from typing import Any
 import lamina
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import Weights, with_weights
 
@@ -74,7 +75,7 @@ class OutConv(nn.Module):
         return self.conv(x)
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """Images (n, n_channels, h, w), at least 16 pixels a side -> scores (n, n_classes, h, w)."""
 
     def __init__(self, n_channels: int = 3, n_classes: int = 2, bilinear: bool = False) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import lamina
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import Weights, with_weights, zeros_
 
@@ -40,7 +41,7 @@ _VERSIONS = {
 }
 
 
-class SqueezeNet(nn.Module):
+class SqueezeNet(Network):
     """Images (n, 3, h, w), at least 21 pixels a side (version 1_1: 17) -> (n, num_classes)."""
 
     def __init__(self, version: str = "1_0", num_classes: int = 1000, dropout: float = 0.5) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import Weights, init_convolutions, with_weights
 
@@ -14,7 +15,7 @@ from .block import Weights, init_convolutions, with_weights
 _COUNTS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
-class VGG(nn.Module):
+class VGG(Network):
     """Images (n, 3, h, w), at least 32 pixels a side -> (n, num_classes): ``features``, then dense layers."""
 
     def __init__(

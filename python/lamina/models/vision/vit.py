@@ -10,6 +10,7 @@ from typing import Any
 import lamina
 from lamina import nn
 from lamina._core import Tensor
+from lamina.models.network import Network
 
 from .block import Layer, Weights, with_weights, zeros_
 
@@ -80,7 +81,7 @@ class Encoder(nn.Module):
         return self.ln(self.layers(self.dropout(input + self.pos_embedding)))
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(Network):
     """Images (n, 3, image_size, image_size) -> (n, num_classes).
 
     Raises:
