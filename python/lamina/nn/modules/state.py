@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import lamina
 from lamina._core import Tensor
 from lamina.nn.modules.member import Members, kind_of
+from lamina.nn.modules.state_report import Rename, advice, renamed, unwrapped
 from lamina.nn.parameter import Parameter
 from lamina.utils.hooks import RemovableHandle
 
@@ -97,16 +98,28 @@ class State(Members):
     # In
 
     def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+        self,
+        state_dict: Mapping[str, Any],
+        strict: bool = True,
+        assign: bool = False,
+        *,
+        rename: Rename | None = None,
     ) -> IncompatibleKeys:
         """Copy values from ``state_dict`` into the parameters and buffers of the same names.
 
-        With ``strict`` names must match exactly. With ``assign`` the tensors themselves are taken over, with
-        their dtype, instead of being copied into those that are there.
+        With ``strict`` names must match exactly; without it the result lists what was skipped. With
+        ``assign`` the tensors themselves are taken over, with their dtype, instead of being copied into those
+        that are there. A ``module.`` before every name, as DataParallel leaves it, is dropped.
+
+        Args:
+            rename: names or prefixes in ``state_dict`` and what they are called here, None to leave them
+            out; or a function that does the same for one name.
 
         Raises:
             TypeError: ``state_dict`` is no mapping.
-            RuntimeError: names or shapes do not match; all are listed, and nothing is changed.
+            ValueError: ``rename`` makes two names one.
+            RuntimeError: names or shapes do not match; all are listed with the nearest names, and nothing is
+            changed.
 
         >>> layer = lamina.nn.Linear(2, 3)
         >>> layer.load_state_dict(layer.state_dict())
@@ -114,10 +127,10 @@ class State(Members):
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        metadata = getattr(state_dict, "_metadata", {})
         # A copy, because hooks rename keys in it.
-        state: Any = OrderedDict(state_dict)
-        state._metadata = metadata
+        state = renamed(state_dict, getattr(state_dict, "_metadata", {}), rename)
+        state = unwrapped(state, "module" in self._modules)
+        metadata = state._metadata
         keys = IncompatibleKeys([], [])
         errors: list[str] = []
         writes: list[Callable[[], Any]] = []
@@ -137,6 +150,8 @@ class State(Members):
         if strict:
             errors = _key_errors(keys) + errors
         if errors:
+            if strict:
+                errors += advice(keys.missing_keys, keys.unexpected_keys, self.state_dict(), state)
             listed = "\n\t".join(errors)
             raise RuntimeError(f"Error(s) in loading state_dict for {kind_of(self)}:\n\t{listed}")
         return keys
