@@ -77,6 +77,36 @@ void run_hooks(Node& node, Tensors& grads) {
   }
 }
 
+void report(const Node& node) {
+  if (!anomaly().report) return;
+  anomaly().report(std::string("Error detected in ") + node.name() +
+                   (node.made_at().empty()
+                        ? ". No forward pass information is available: detect anomalies during the forward "
+                          "pass too"
+                        : ". Traceback of forward call that caused the error:\n" + node.made_at()));
+}
+
+Tensors apply_watched(Node& node, const Tensors& in) {
+  struct Running {
+    Node* before = Recorder::running();
+    explicit Running(Node* node) { Recorder::running() = node; }
+    ~Running() { Recorder::running() = before; }
+  } const running(&node);
+  Tensors out;
+  try {
+    out = node.apply(in);
+  } catch (...) {
+    report(node);
+    throw;
+  }
+  for (size_t i = 0; i < out.size() && anomaly().check_nan; ++i) {
+    if (!out[i].defined() || !borrowed().any_nan(out[i])) continue;
+    report(node);
+    fail<Error>("Function '", node.name(), "' returned nan values in its ", i, "th output.");
+  }
+  return out;
+}
+
 Tensor root_grad(const Tensor& root, const Tensor& grad) {
   if (!grad.defined()) {
     if (root.numel() != 1)
@@ -143,7 +173,7 @@ class BackwardWalk {
     Tensors out;
     if (any && here.wanted &&
         !(leaf && !targets_.empty())) {  // with inputs given, .grad of other leaves stays
-      out = node.apply(in);
+      out = anomaly().on ? apply_watched(node, in) : node.apply(in);
       if (!retain_graph) node.free_saved();
     }
     in.clear();
@@ -165,11 +195,22 @@ class BackwardWalk {
   std::priority_queue<Node*, std::vector<Node*>, Older> ready_;
 };
 
+thread_local bool for_inputs = false;
+
+struct ForInputs {
+  bool before = for_inputs;
+  explicit ForInputs(bool now) { for_inputs = now; }
+  ~ForInputs() { for_inputs = before; }
+};
+
 }  // namespace
+
+bool walking_for_inputs() { return for_inputs; }
 
 Tensors backward(const Tensors& roots, const Tensors& grads, const Tensors& inputs,
                  const BackwardOptions& options) {
   GradMode mode(options.create_graph);
+  const ForInputs marked(!inputs.empty());
   Tensors results = BackwardWalk(roots, grads, inputs).run(options.retain_graph);
   if (!options.accumulate) return results;
   for (size_t i = 0; i < inputs.size(); ++i) {

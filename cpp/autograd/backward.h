@@ -17,4 +17,8 @@ struct BackwardOptions {
 Tensors backward(const Tensors& roots, const Tensors& grads, const Tensors& inputs,
                  const BackwardOptions& options);
 
+// Whether the walk that this thread is in returns gradients of `inputs` alone, so that no other .grad may
+// change.
+bool walking_for_inputs();
+
 }  // namespace lamina

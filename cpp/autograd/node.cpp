@@ -147,6 +147,10 @@ Saved::Saved(const Tensor& x) : version_(x.defined() ? x.version() : 0) {
   // x itself may be rewritten in place later and then lead back to this node: only a leaf that wants a
   // gradient cannot.
   tensor_ = maker_ || !requires_grad(x) ? alias(x) : x;
+  if (!saved_tensors_hooks().empty()) {
+    if (!maker_) maker_ = Ref<Maker>(edge_of(x).node.get());  // what is brought again leads to the leaf too
+    pack();
+  }
 }
 
 Saved Saved::output(const Tensor& y, int slot) {
@@ -155,18 +159,37 @@ Saved Saved::output(const Tensor& y, int slot) {
   saved.slot_ = slot;
   saved.output_ = true;
   saved.version_ = y.version();
+  if (!saved_tensors_hooks().empty()) saved.pack();
   return saved;
 }
 
+std::vector<Pack>& saved_tensors_hooks() {
+  thread_local std::vector<Pack> hooks;
+  return hooks;
+}
+
+void Saved::pack() {
+  const GradMode off(false);
+  unpack_ = std::make_shared<Unpack>(saved_tensors_hooks().back()(tensor_));
+  tensor_ = Tensor();
+}
+
+Tensor Saved::unpacked(const char* op) const {
+  const Tensor x = (*unpack_)();
+  if (!x.defined()) fail<TypeError>(op, ": expected the unpack hook to return a Tensor");
+  return x;
+}
+
 Tensor Saved::get(const Back& back) const {
-  if (!tensor_.defined()) return {};
-  if (tensor_.version() != version_)
+  if (!defined()) return {};
+  const Tensor kept = unpack_ ? unpacked(back.node.name()) : tensor_;
+  if (!unpack_ && kept.version() != version_)
     fail<Error>(back.node.name(),
                 ": one of the variables needed for gradient computation has been modified by an inplace "
                 "operation: a tensor of shape ",
-                tensor_.shape(), " is at version ", tensor_.version(), ", expected version ", version_);
-  if (!grad_enabled() || (!output_ && !maker_)) return tensor_;
-  Tensor linked = alias(tensor_);
+                kept.shape(), " is at version ", kept.version(), ", expected version ", version_);
+  if (!grad_enabled() || (!output_ && !maker_)) return kept;
+  Tensor linked = alias(kept);
   set_maker(linked, output_ ? Ref<Maker>(&back.node) : maker_, slot_);
   return linked;
 }

@@ -58,6 +58,7 @@ class Node : public Maker {
   // Lets go of what was kept for apply(); afterwards apply() raises.
   virtual void free_saved() {}
 
+  const std::string& made_at() const { return made_at_; }  // while anomalies are looked for
   const std::shared_ptr<HookList>& hooks() const { return hooks_; }  // null: none
   const std::shared_ptr<HookList>& make_hooks() {
     if (!hooks_) hooks_ = std::make_shared<HookList>();
@@ -71,6 +72,7 @@ class Node : public Maker {
   uint64_t sequence_ = next_sequence();
   std::vector<Edge> next_;
   std::shared_ptr<HookList> hooks_;
+  std::string made_at_;
 
  private:
   static uint64_t next_sequence();
@@ -84,18 +86,25 @@ struct Back {
   bool needs(int input) const { return node.needs(input); }
 };
 
+// How somebody else keeps a tensor for the way back: what is called with it gives what brings it again.
+using Unpack = std::function<Tensor()>;
+using Pack = std::function<Unpack(const Tensor&)>;
+std::vector<Pack>& saved_tensors_hooks();  // of this thread; the last one counts
+
 // A tensor kept for the way back. Reading it checks that nobody changed it in place since.
 class Saved {
  public:
   Saved() = default;
   explicit Saved(const Tensor& x);                     // an input, or a helper without history
   static Saved output(const Tensor& y, int slot = 0);  // a result of the op being recorded: no cycle
-  bool defined() const { return tensor_.defined(); }
+  bool defined() const { return unpack_ || tensor_.defined(); }
   Tensor get(const Back& back) const;
-  const Tensor& peek() const { return tensor_; }
 
  private:
-  Tensor tensor_;  // without history unless a leaf
+  void pack();
+  Tensor unpacked(const char* op) const;
+  Tensor tensor_;  // without history unless a leaf; undefined where a hook keeps it
+  std::shared_ptr<const Unpack> unpack_;
   Ref<Maker> maker_;
   int slot_ = 0;
   bool output_ = false;
@@ -159,6 +168,7 @@ struct Borrowed {
   void (*add_into)(const Tensor& into, const Tensor& x) = nullptr;
   Tensor (*copy)(const Tensor&) = nullptr;
   Tensor (*ones_like)(const Tensor&) = nullptr;
+  bool (*any_nan)(const Tensor&) = nullptr;
   // The node that leads from a view's gradient to that of its base.
   Ref<Node> (*view_node)(const Tensor& view, const Tensor& base) = nullptr;
 };

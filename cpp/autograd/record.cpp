@@ -18,12 +18,32 @@ bool recording(const Tensors& xs) {
   return false;
 }
 
+Anomaly& anomaly() {
+  static Anomaly state;
+  return state;
+}
+
+Node*& Recorder::running() {
+  thread_local Node* node = nullptr;
+  return node;
+}
+
+void Recorder::note(Node& node) {
+  if (!anomaly().here) return;
+  node.made_at_ = anomaly().here();
+  if (const Node* by = running())
+    node.made_at_ += std::string("\nPrevious calculation was induced by ") + by->name() +
+                     ". Traceback of forward call that induced the previous calculation:\n" + by->made_at();
+}
+
 void Recorder::connect(Node& node, std::initializer_list<const Tensor*> inputs) {
+  if (anomaly().on) note(node);
   node.next_.reserve(inputs.size());
   for (const Tensor* x : inputs) node.next_.push_back(edge_of(*x));
 }
 
 void Recorder::connect(Node& node, const Tensors& inputs) {
+  if (anomaly().on) note(node);
   node.next_.reserve(inputs.size());
   for (const Tensor& x : inputs) node.next_.push_back(edge_of(x));
 }

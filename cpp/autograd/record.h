@@ -10,6 +10,16 @@ void set_grad_enabled(bool on);
 bool inference_mode();
 void set_inference_mode(bool on);
 
+// Looking for anomalies: every node notes where it was made, and a way back that fails or gives NaN is
+// reported.
+struct Anomaly {
+  bool on = false;
+  bool check_nan = true;
+  std::string (*here)() = nullptr;                    // the place in the program that is running
+  void (*report)(const std::string& text) = nullptr;  // a warning; set by the floor that has one
+};
+Anomaly& anomaly();
+
 class GradMode {
  public:
   explicit GradMode(bool on) : before_(grad_enabled()) { set_grad_enabled(on); }
@@ -32,6 +42,11 @@ class Recorder {
  public:
   static void connect(Node& node, std::initializer_list<const Tensor*> inputs);
   static void connect(Node& node, const Tensors& inputs);
+  // The node whose way back this thread runs now: what it records was induced by it.
+  static Node*& running();
+
+ private:
+  static void note(Node& node);
 };
 
 // y was computed from inputs; back takes a Back and gives one gradient per input (undefined where !needs).

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bind/define.h"
+#include "ops/autocast.h"
 #include "ops/walk.h"
 
 namespace lamina::bind {
@@ -194,6 +195,7 @@ void bind_autograd(py::module_& m) {
          bool retain_graph, bool create_graph, bool accumulate) {
         const Tensors g = tensors_from(grads);
         return list_from(without_gil([&] {
+          const ops::AutocastOff as_recorded;  // the way back takes the dtypes of the forward
           return backward(roots, g, inputs, {retain_graph, create_graph, accumulate});
         }));
       },
@@ -204,6 +206,7 @@ void bind_autograd(py::module_& m) {
          const std::optional<Tensors>& inputs) {
         const Tensors in = inputs.value_or(Tensors());
         without_gil([&] {
+          const ops::AutocastOff as_recorded;
           return backward({x}, {gradient.tensor}, in,
                           {retain_graph.value_or(create_graph), create_graph, true});
         });

@@ -97,6 +97,7 @@ void bind_nn(py::module_& m);
 void bind_random(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_autograd(py::module_& m);
+void bind_mode(py::module_& m);
 void bind_system(py::module_& m);
 
 }  // namespace lamina::bind

@@ -20,5 +20,6 @@ PYBIND11_MODULE(_core, m) {
   bind_random(m);
   bind_optim(m);
   bind_autograd(m);
+  bind_mode(m);
   bind_system(m);
 }

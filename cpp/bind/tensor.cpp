@@ -92,6 +92,7 @@ void bind_geometry() {
   property("dtype", [](const Tensor& x) { return x.dtype(); });
   method("is_floating_point", [](const Tensor& x) { return is_floating(x.dtype()); });
   property("_version", [](const Tensor& x) { return x.version(); });
+  method("_bump_version", [](const Tensor& x) { x.bump_version(); });
   method("_shares_storage",
          [](const Tensor& x, const Tensor& y) { return x.storage_ref() == y.storage_ref(); });
   method("_storage_nbytes", [](const Tensor& x) { return x.storage().bytes(); });

@@ -1,5 +1,6 @@
 // Convolution of images. It is linear in the input and in the weight, so its gradients are three ops that are
 // each other's.
+#include "ops/autocast.h"
 #include "ops/walk.h"
 
 namespace lamina::ops {
@@ -119,6 +120,7 @@ Tensor grad_weight(const Problem& problem, const Tensor& g, const Tensor& x) {
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window, int64_t groups) {
+  if (autocasting()) return autocast(conv2d, x, w, bias, window, groups);
   if (x.ndim() == 3) return squeeze(conv2d(unsqueeze(x, 0), w, bias, window, groups), {0});
   if (x.ndim() != 4 || w.ndim() != 4)
     fail<ShapeError>("conv2d: Expected 3D (unbatched) or 4D (batched) input and a 4D weight, but got input ",
@@ -151,6 +153,7 @@ Tensor with_zeros_behind(Tensor x, const Shape& shape) {
 // What conv2d with this weight does to the gradient of its output: the same op, used forwards.
 Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
                         const Dims& output_padding, int64_t groups) {
+  if (autocasting()) return autocast(conv_transpose2d, x, w, bias, window, output_padding, groups);
   if (x.ndim() == 3)
     return squeeze(conv_transpose2d(unsqueeze(x, 0), w, bias, window, output_padding, groups), {0});
   if (x.ndim() != 4 || w.ndim() != 4)

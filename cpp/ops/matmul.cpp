@@ -1,4 +1,5 @@
 // Matrix products. Everything ends in one batched gemm whose strides make transposes free.
+#include "ops/autocast.h"
 #include "ops/walk.h"
 
 namespace lamina::ops {
@@ -56,6 +57,7 @@ Tensor batched(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 Tensor matmul(const Tensor& x, const Tensor& y) {
+  if (autocasting()) return autocast(matmul, x, y);
   if (x.ndim() == 0 || y.ndim() == 0)
     fail<ShapeError>("matmul: both arguments need to be at least 1D, but they are ", x.ndim(), "D and ",
                      y.ndim(), "D");
@@ -84,6 +86,7 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  if (autocasting()) return autocast(linear, x, weight, bias);
   if (weight.ndim() == 1 && !bias.defined()) return matmul(x, weight);
   if (x.ndim() == 0 || weight.ndim() != 2 || x.size(x.ndim() - 1) != weight.size(1))
     fail<ShapeError>("linear: input ", x.shape(), " and weight ", weight.shape(),
@@ -137,12 +140,14 @@ Tensor blend(const Tensor& x, const Tensor& product, Scalar beta, Scalar alpha) 
 }  // namespace
 
 Tensor addmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
+  if (autocasting()) return autocast(addmm, x, a, b, beta, alpha);
   if (a.ndim() != 2 || b.ndim() != 2)
     fail<ShapeError>("addmm: mat1 and mat2 must be 2-D, got ", a.shape(), " and ", b.shape());
   return blend(x, matmul(a, b), beta, alpha);
 }
 
 Tensor baddbmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
+  if (autocasting()) return autocast(baddbmm, x, a, b, beta, alpha);
   if (a.ndim() != 3 || b.ndim() != 3 || a.size(0) != b.size(0))
     fail<ShapeError>("baddbmm: batch1 and batch2 must be 3-D with one batch size, got ", a.shape(), " and ",
                      b.shape());

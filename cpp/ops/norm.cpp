@@ -82,6 +82,11 @@ void check_affine(const char* op, const Tensor& t, const Shape& shape, Dtype dty
     fail<TypeError>(op, ": expected ", what, " of dtype ", name_of(dtype), ", got ", name_of(t.dtype()));
 }
 
+// A half input beside float32 weights, as autocast leaves them, is computed in float32.
+bool half_beside_float(const Tensor& x, const Tensor& w) {
+  return is_half(x.dtype()) && w.defined() && w.dtype() == Dtype::Float32;
+}
+
 RowProblem trailing(const char* op, const Tensor& x, const Shape& normalized, double eps, bool rms) {
   floating(op, x);
   const int lead = x.ndim() - normalized.size();
@@ -97,6 +102,8 @@ RowProblem trailing(const char* op, const Tensor& x, const Shape& normalized, do
 }  // namespace
 
 Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& w, const Tensor& b, double eps) {
+  if (half_beside_float(x, w))
+    return to(layer_norm(to(x, Dtype::Float32), normalized, w, b, eps), x.dtype());
   const RowProblem problem = trailing("layer_norm", x, normalized, eps, false);
   check_affine("layer_norm", w, normalized, x.dtype(), "weight");
   check_affine("layer_norm", b, normalized, x.dtype(), "bias");
@@ -104,6 +111,7 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& w, con
 }
 
 Tensor rms_norm(const Tensor& x, const Shape& normalized, const Tensor& w, double eps) {
+  if (half_beside_float(x, w)) return to(rms_norm(to(x, Dtype::Float32), normalized, w, eps), x.dtype());
   const RowProblem problem = trailing("rms_norm", x, normalized, eps, true);
   check_affine("rms_norm", w, normalized, x.dtype(), "weight");
   return row_norm("RmsNormBackward0", problem, x, w, Tensor());
@@ -111,6 +119,8 @@ Tensor rms_norm(const Tensor& x, const Shape& normalized, const Tensor& w, doubl
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& w, const Tensor& b, double eps) {
   floating("group_norm", x);
+  if (half_beside_float(x, w))
+    return to(group_norm(to(x, Dtype::Float32), groups, w, b, eps), x.dtype());
   if (x.ndim() < 2 || groups <= 0 || x.size(1) % groups)
     fail<ShapeError>(
         "group_norm: Expected number of channels in input to be divisible by num_groups, but got input of "

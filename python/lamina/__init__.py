@@ -49,13 +49,35 @@ inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
 
 if _typing.TYPE_CHECKING:
-    from lamina import accelerator, backends, cuda, io, linalg, nn, optim, special, testing, utils
+    from lamina import accelerator, amp, backends, cpu, cuda, io, linalg, nn, optim, special, testing, utils
     from lamina._core import *  # type: ignore[assignment]
     from lamina.io import load, save
     from lamina.printing import set_printoptions
 
 # Names that live in a module which is loaded when they are first used.
-_LATER = {"load": "io", "save": "io", "set_printoptions": "printing"}
+_LATER = {
+    "load": "io",
+    "save": "io",
+    "set_printoptions": "printing",
+    "is_anomaly_check_nan_enabled": "autograd.anomaly",
+    "is_anomaly_enabled": "autograd.anomaly",
+    "autocast": "amp",
+    **dict.fromkeys(
+        (
+            "clear_autocast_cache",
+            "get_autocast_cpu_dtype",
+            "get_autocast_dtype",
+            "get_autocast_gpu_dtype",
+            "is_autocast_cache_enabled",
+            "is_autocast_cpu_enabled",
+            "is_autocast_enabled",
+            "set_autocast_cache_enabled",
+            "set_autocast_dtype",
+            "set_autocast_enabled",
+        ),
+        "amp.autocast_mode",
+    ),
+}
 
 
 def __getattr__(name: str) -> _typing.Any:

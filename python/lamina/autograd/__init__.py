@@ -17,22 +17,26 @@ from lamina.autograd.function import Function, once_differentiable
 from lamina.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 if TYPE_CHECKING:
-    from lamina.autograd import functional
+    from lamina.autograd import functional, graph
+    from lamina.autograd.anomaly import detect_anomaly, set_detect_anomaly
     from lamina.autograd.difference import gradcheck, gradgradcheck
 
 __all__ = [
     "Function",
     "Variable",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "functional",
     "grad",
     "grad_mode",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "inference_mode",
     "no_grad",
     "once_differentiable",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]
 
@@ -42,8 +46,10 @@ Group = Tensor | Sequence[Tensor]
 def __getattr__(name: str) -> Any:
     if name in ("gradcheck", "gradgradcheck"):
         found = getattr(importlib.import_module("lamina.autograd.difference"), name)
-    elif name == "functional":
-        found = importlib.import_module("lamina.autograd.functional")
+    elif name in ("detect_anomaly", "set_detect_anomaly"):
+        found = getattr(importlib.import_module("lamina.autograd.anomaly"), name)
+    elif name in ("functional", "graph"):
+        found = importlib.import_module(f"lamina.autograd.{name}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found

@@ -1,4 +1,6 @@
-"""What training loops need around the mathematics: ``data`` feeds them, ``hooks`` lets others listen in."""
+"""What training loops need around the mathematics: ``data`` feeds them, ``checkpoint`` saves memory,
+``hooks`` lets others listen in.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from . import hooks
 
 if TYPE_CHECKING:
-    from . import data
+    from . import checkpoint, data
 
-__all__ = ["data", "hooks"]
+__all__ = ["checkpoint", "data", "hooks"]
 
 
 def __getattr__(name: str) -> Any:  # whoever needs hooks alone does not wait for data
-    if name != "data":
+    if name not in ("checkpoint", "data"):
         raise AttributeError(f"module 'lamina.utils' has no attribute {name!r}")
-    return import_module("lamina.utils.data")
+    return import_module(f"lamina.utils.{name}")

@@ -9,6 +9,7 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
+from lamina.nn.functional.precision import in_float32
 from lamina.nn.functional.reduction import reduced
 
 Lengths = Tensor | Sequence[int]
@@ -17,6 +18,7 @@ Lengths = Tensor | Sequence[int]
 NEVER = -1e30
 
 
+@in_float32
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 import lamina
 from lamina import _core
 from lamina._core import Tensor
+from lamina.nn.functional.precision import in_float32
 
 # One dimension's share in a value: the numbers of rows (or columns) and their weights.
 Taps = list[tuple[Tensor, Tensor]]
 
 
+@in_float32
 def grid_sample(
     input: Tensor,
     grid: Tensor,

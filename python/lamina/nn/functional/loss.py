@@ -10,9 +10,11 @@ import warnings
 import lamina
 from lamina import _core
 from lamina._core import Tensor
+from lamina.nn.functional.precision import in_float32
 from lamina.nn.functional.reduction import chosen, reduced, warn_if_broadcast
 
 
+@in_float32
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -73,6 +75,7 @@ def _soft_cross_entropy(
     return loss.sum() / (input.numel() / classes) if reduction == "mean" else reduced(loss, reduction)
 
 
+@in_float32
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -93,6 +96,7 @@ def nll_loss(
     return _core.nll_loss(input, target, weight, ignore_index, chosen(reduction, size_average, reduce))
 
 
+@in_float32
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -111,6 +115,7 @@ def mse_loss(
     return _weighted((input - target).square(), weight, reduction)
 
 
+@in_float32
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -134,6 +139,7 @@ def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     return loss.sum() / weight.sum() if reduction == "mean" else reduced(loss, reduction)
 
 
+@in_float32
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -160,6 +166,7 @@ def smooth_l1_loss(
     return reduced(loss, reduction)
 
 
+@in_float32
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -182,6 +189,7 @@ def huber_loss(
     return _weighted(loss, weight, reduction)
 
 
+@in_float32
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -215,6 +223,7 @@ def _limited_log(p: Tensor) -> Tensor:
     return lamina.where(p > 0, safe.log(), -100.0).clamp(min=-100.0)
 
 
+@in_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -250,6 +259,7 @@ def binary_cross_entropy_with_logits(
     return reduced(loss if weight is None else loss * weight, reduction)
 
 
+@in_float32
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -280,6 +290,7 @@ def kl_div(
     return reduced(loss, reduction)
 
 
+@in_float32
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,

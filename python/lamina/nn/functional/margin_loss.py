@@ -8,9 +8,11 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.distance import pairwise_distance
+from lamina.nn.functional.precision import in_float32
 from lamina.nn.functional.reduction import chosen, reduced
 
 
+@in_float32
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -26,6 +28,7 @@ def hinge_embedding_loss(
     return reduced(near + far, reduction)
 
 
+@in_float32
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -49,6 +52,7 @@ def margin_ranking_loss(
     return reduced((margin - target * (input1 - input2)).clamp(min=0), reduction)
 
 
+@in_float32
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -79,6 +83,7 @@ def cosine_embedding_loss(
     return reduced(near + far, reduction)
 
 
+@in_float32
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -114,6 +119,7 @@ def triplet_margin_loss(
     return reduced((margin + near - far).clamp(min=0), reduction)
 
 
+@in_float32
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -150,6 +156,7 @@ def multi_margin_loss(
     return reduced((gaps * others).sum(-1) / input.shape[-1], reduction)
 
 
+@in_float32
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -177,6 +184,7 @@ def multilabel_soft_margin_loss(
     return reduced(loss.sum(-1) / input.shape[-1], reduction)
 
 
+@in_float32
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,

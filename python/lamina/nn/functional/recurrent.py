@@ -58,7 +58,7 @@ def gru_step(projected: Tensor, state: State, weights: Weights) -> State:
     h_gates, h_new = _core.split_with_sizes(recurrent, [2 * size, size], 1)
     r, z = _core.split_with_sizes(_core.sigmoid(x_gates + h_gates), [size, size], 1)
     new = _core.tanh(x_new + r * h_new)
-    return (_core.lerp(new, hidden, z),)
+    return (_core.lerp(new.to(hidden.dtype), hidden, z.to(hidden.dtype)),)  # autocast leaves z half
 
 
 STEPS: dict[str, Callable[[Tensor, State, Weights], State]] = {

@@ -4,6 +4,18 @@ pass.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lamina.cuda import amp as amp
+
+
+def __getattr__(name: str) -> Any:
+    if name != "amp":
+        raise AttributeError(f"module 'lamina.cuda' has no attribute {name!r}")
+    return import_module("lamina.cuda.amp")
+
 
 def is_available() -> bool:
     """Whether tensors can live on an NVIDIA GPU: no."""

@@ -1,0 +1,35 @@
+"""Functions that autocast lets compute in float32, whatever half type comes in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lamina import _core
+from lamina._core import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def in_float32(function: F) -> F:
+    """``function``, which under autocast gets its half tensors as float32 and runs without autocast."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        mode = _core.autocast_mode()
+        if not mode[0]:
+            return function(*args, **options)
+        _core.set_autocast_mode(False, mode[1], mode[2])
+        try:
+            named = {name: _raised(value) for name, value in options.items()}
+            return function(*map(_raised, args), **named)
+        finally:
+            _core.set_autocast_mode(*mode)
+
+    return call  # type: ignore[return-value]
+
+
+def _raised(value: Any) -> Any:
+    half = isinstance(value, Tensor) and value.dtype in (_core.bfloat16, _core.float16)
+    return value.to(_core.float32) if half else value
