@@ -9,20 +9,27 @@ from typing import Any as _Any
 
 _PLACES = {
     "activation": "GatedMLP",
+    "auto": "model_from_pretrained tokenizer_from_pretrained",
     "attention": "attend causal_mask padding_mask",
     "bert": "BertConfig BertModel RobertaConfig RobertaModel mean_pool",
     "bert_head": "BertForMaskedLM BertForQuestionAnswering BertForSequenceClassification "
     "BertForTokenClassification RobertaForMaskedLM RobertaForQuestionAnswering "
     "RobertaForSequenceClassification RobertaForTokenClassification",
+    "bpe": "BPETokenizer",
     "cache": "KVCache",
+    "chat_template": "ChatTemplate",
     "distilbert": "DistilBertConfig DistilBertForMaskedLM DistilBertForSequenceClassification "
     "DistilBertForTokenClassification DistilBertModel",
+    "gguf": "load_gguf_model",
     "gpt2": "Conv1D GPT2Config GPT2LMHeadModel GPT2Model",
+    "hub_tokenizer": "HubTokenizer",
     "llama": "Gemma2ForCausalLM Gemma3ForCausalLM GemmaForCausalLM LlamaForCausalLM LlamaModel "
     "MistralForCausalLM Qwen2ForCausalLM Qwen3ForCausalLM",
     "llama_config": "Gemma2Config Gemma3Config GemmaConfig LlamaConfig MistralConfig Qwen2Config Qwen3Config",
     "position": "RelativePositionBias alibi_bias alibi_slopes sinusoidal_positions",
     "rotary": "RotaryEmbedding apply_rotary inverse_frequencies",
+    "spm": "SPMTokenizer",
+    "tokenizer": "Tokenizer",
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names.split()}
 __all__ = sorted(_PLACE)

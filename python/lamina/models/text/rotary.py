@@ -126,16 +126,24 @@ class RotaryEmbedding(Module):
         theta: float = 10000.0,
         scaling: Settings | None = None,
         interleaved: bool = False,
-        frequencies: Any = None,
     ) -> None:
         super().__init__()
         self.dim, self.theta, self.scaling, self.interleaved = dim, theta, dict(scaling or {}), interleaved
         self.dynamic = self.scaling.get("rope_type", self.scaling.get("type")) == "dynamic"
         self._frequencies, self._factor = inverse_frequencies(dim, theta, scaling)
-        if frequencies is not None:  # factors that divide the frequencies, as some GGUF files hold them
-            self._frequencies = self._frequencies / np.asarray(frequencies, np.float64)
         self._length = 0  # for which a dynamic scaling was computed
         self._cosine = self._sine = lamina.empty(0, dim // 2)
+
+    def divide(self, factors: Tensor) -> None:
+        """Divide the frequencies by factors (dim / 2), which some GGUF files hold instead of a scaling.
+
+        Raises:
+            ShapeError: another number of factors, or one that is not positive.
+        """
+        if tuple(factors.shape) != (self.dim // 2,) or not bool((factors > 0).all()):
+            raise ShapeError(f"rotary embedding: expected {self.dim // 2} positive factors")
+        self._frequencies = self._frequencies / factors.double().numpy()
+        self._cosine = self._cosine[:0]
 
     def tables(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines for whole numbers ``positions`` (...) -> (..., dim / 2) each."""
