@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import lamina
 from lamina._core import ShapeError
+from lamina.io.folder import read_json
 
 C = TypeVar("C", bound="Config")
 MAX_SIZE = 1 << 31  # of any number in a configuration: what is larger is a broken file
@@ -73,7 +73,7 @@ class Config:
             OSError: the file cannot be read.
             FileFormatError: it is no JSON, or what it says is wrong.
         """
-        data = read_json(path)
+        data = read_json(os.fspath(path))
         try:
             return cls.from_dict({**data, **changes})
         except ShapeError as error:
@@ -82,24 +82,6 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """What ``config.json`` would hold."""
         return {"model_type": self.model_type, **{f.name: getattr(self, f.name) for f in fields(self)}}
-
-
-def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        OSError: the file cannot be read.
-        FileFormatError: it holds something else.
-    """
-    with open(path, "rb") as file:
-        content = file.read()
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise lamina.FileFormatError(f"{os.fspath(path)}: no JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise lamina.FileFormatError(f"{os.fspath(path)}: expected an object, got {type(data).__name__}")
-    return data
 
 
 def _check(owner: str, name: str, value: Any, default: Any, zero: frozenset[str]) -> None:

@@ -12,14 +12,13 @@ from typing import Any, ClassVar, TypeVar
 
 import lamina
 from lamina._core import ShapeError, Tensor
-from lamina.io import safetensors
+from lamina.io import load_folder, safetensors
 from lamina.io.file import replace_file
-from lamina.models.config import Config, read_json
+from lamina.models.config import Config
 from lamina.models.network import Network
 from lamina.nn import init
 
 M = TypeVar("M", bound="PretrainedModel")
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))  # of normalisations, in the oldest checkpoints
 
 
@@ -64,11 +63,12 @@ class PretrainedModel(Network):
         """
         folder = Path(path)
         config = cls.config_class.from_json(folder / "config.json", **changes)
+        _, tensors = load_folder(folder, mmap=True)
         with init.values_to_come():
             model = cls(config)
         if dtype is not None:
             model.to(dtype)
-        model.load_checkpoint(read_weights(folder), str(folder))
+        model.load_checkpoint(tensors, str(folder))
         return model.eval()
 
     def save_pretrained(self, path: str | os.PathLike[str]) -> None:
@@ -166,39 +166,6 @@ class PretrainedModel(Network):
             else:
                 norm = re.search(r"norm|ln_", name.lower()) and name.endswith("weight")
                 init.constant_(parameter, 1.0 if norm else 0.0)
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder's weight files.
-
-    Raises:
-        FileNotFoundError: there is none.
-        FileFormatError: one is broken, or the index names a file outside of the folder.
-    """
-    for name in WEIGHTS:
-        if (folder / name).is_file():
-            return _read(folder / name)
-        index = folder / f"{name}.index.json"
-        if index.is_file():
-            places = read_json(index).get("weight_map")
-            if not isinstance(places, dict) or not all(isinstance(v, str) for v in places.values()):
-                raise lamina.FileFormatError(f"{index}: weight_map must map names to files")
-            state: dict[str, Tensor] = {}
-            for piece in sorted(set(places.values())):
-                if Path(piece).name != piece:
-                    raise lamina.FileFormatError(f"{index}: {piece!r} is not a file of this folder")
-                state.update(_read(folder / piece))
-            return state
-    raise FileNotFoundError(f"{folder} has neither {' nor '.join(WEIGHTS)}, whole or with an index")
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return safetensors.load_file(path, mmap=True)
-    state = lamina.load(path)
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise lamina.FileFormatError(f"{path}: expected a dict of tensors")
-    return state
 
 
 def _first_name(own: Mapping[str, Tensor]) -> dict[str, str]:

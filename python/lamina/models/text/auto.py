@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lamina
-from lamina.models.config import read_json
+from lamina.io.folder import read_json
 from lamina.models.pretrained import PretrainedModel
 from lamina.models.text.tokenizer import Tokenizer
 
@@ -46,7 +46,7 @@ def model_from_pretrained(path: str | os.PathLike[str], **changes: Any) -> Pretr
         if changes:
             raise TypeError(f"a GGUF file takes no changes, got {', '.join(changes)}")
         return load_gguf_model(path)[0]
-    config = read_json(Path(path) / "config.json")
+    config = read_json(str(Path(path) / "config.json"))
     return _class_of(config, os.fspath(path)).from_pretrained(path, **changes)
 
 

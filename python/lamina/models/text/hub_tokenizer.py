@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lamina
-from lamina.models.config import read_json
+from lamina.io.folder import read_json
 from lamina.models.text.tokenizer import Tokenizer
 
 ENDS = {
@@ -47,7 +47,7 @@ class HubTokenizer(Tokenizer):
         self._library.no_padding()
         self._library.no_truncation()
         settings = folder / "tokenizer_config.json"
-        said = read_json(settings) if settings.is_file() else {}
+        said = read_json(str(settings)) if settings.is_file() else {}
         special = {token.content: number for number, token in self._added().items() if token.special}
         ends: dict[str, Any] = {name: self._end(said, name) for name in ENDS}
         template = said.get("chat_template")
