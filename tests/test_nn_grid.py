@@ -66,6 +66,22 @@ def test_gradients_by_differences() -> None:
         check_gradient(lambda x, t, m=mode: F.grid_sample(x, F.affine_grid(t, (1, 2, 3, 3)), m), image, theta)
 
 
+@pytest.mark.parametrize(("mode", "padding"), [*itertools.product(MODES[:2], PADDINGS)])
+@pytest.mark.parametrize("align", [False, True])
+def test_volumes(mode: str, padding: str, align: bool) -> None:
+    torch = pytest.importorskip("torch")
+    volume, grid, theta = array(2, 3, 5, 4, 3), array(2, 4, 5, 6, 3, low=-2.0), array(2, 3, 4)
+    found = []
+    for of in (lamina, torch):
+        inputs = [of.tensor(values).requires_grad_() for values in (volume, grid, theta)]
+        places = inputs[1] + of.nn.functional.affine_grid(inputs[2], (2, 1, 4, 5, 6), align)
+        output = of.nn.functional.grid_sample(inputs[0], places, mode, padding, align)
+        (output * of.tensor(array(*output.shape, seed=7))).sum().backward()
+        found.append([output, *(x.grad for x in inputs)])
+    for mine, other in zip(*found, strict=True):
+        close(mine, other.detach().numpy())
+
+
 def test_refusals() -> None:
     image, grid = lamina.zeros(1, 1, 2, 2), lamina.zeros(1, 2, 2, 2)
     for arguments in (

@@ -281,7 +281,6 @@ ABSENT = {
     "Embedding": {"scale_grad_by_freq", "sparse", "_weight", "_freeze", "device", "dtype"},
     "embedding_bag": {"scale_grad_by_freq", "sparse"},
     "EmbeddingBag": {"scale_grad_by_freq", "sparse"},
-    "interpolate": {"antialias"},
     "normalize": {"out"},
     "Hardtanh": {"min_value", "max_value"},
 }

@@ -80,3 +80,85 @@ class Buffer(Tensor):
 
 def _rebuild_buffer(kind: type[Buffer], data: Tensor, persistent: bool) -> Buffer:
     return kind(data, persistent=persistent)
+
+
+class _Uninitialized(Tensor):
+    """A tensor whose shape is not known yet; it keeps the dtype that it will have."""
+
+    _becomes: type[Tensor]
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become an ordinary parameter or buffer of ``shape``, in place, with values that are not set."""
+        import lamina
+
+        grad = self.requires_grad
+        self.data = lamina.empty(tuple(shape), dtype=self.dtype if dtype is None else dtype, device=device)
+        self.__class__ = self._becomes  # type: ignore[assignment]
+        self.requires_grad_(grad)
+
+    @property
+    def shape(self) -> Any:
+        """There is none yet.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
+            "`load_state_dict` when trying to load an uninitialized parameter into an initialized module. "
+            "Call `forward` to initialize the parameters before accessing their attributes."
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class UninitializedParameter(_Uninitialized, Parameter):
+    """A parameter whose shape is found out by the first call of a lazy module."""
+
+    _becomes = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
+        import lamina
+
+        return Tensor._make_subclass(cls, lamina.empty(0, device=device, dtype=dtype), requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.requires_grad, dtype=self.dtype)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return type(self), (self.requires_grad, None, self.dtype)
+
+
+class UninitializedBuffer(_Uninitialized, Buffer):
+    """A buffer whose shape is found out by the first call of a lazy module."""
+
+    _becomes = Buffer
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> Any:
+        import lamina
+
+        made = Tensor._make_subclass(cls, lamina.empty(0, device=device, dtype=dtype), requires_grad)
+        made.persistent = persistent
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(False, None, self.dtype, self.persistent)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return type(self), (False, None, self.dtype, self.persistent)
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether ``param`` still waits for its shape.
+
+    >>> is_lazy(lamina.nn.UninitializedParameter())
+    True
+    """
+    return isinstance(param, _Uninitialized)

@@ -40,11 +40,13 @@ from lamina.nn.functional.activation import (
 )
 from lamina.nn.functional.attention import scaled_dot_product_attention
 from lamina.nn.functional.conv import conv1d, conv2d, conv3d, fold, unfold
-from lamina.nn.functional.conv_transpose import conv_transpose1d, conv_transpose2d
+from lamina.nn.functional.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from lamina.nn.functional.ctc_loss import ctc_loss
 from lamina.nn.functional.distance import cosine_similarity, pairwise_distance
 from lamina.nn.functional.embedding_bag import embedding_bag
+from lamina.nn.functional.fractional_pool import fractional_max_pool2d, fractional_max_pool3d
 from lamina.nn.functional.grid_sample import affine_grid, grid_sample
+from lamina.nn.functional.large_loss import linear_cross_entropy
 from lamina.nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -67,6 +69,7 @@ from lamina.nn.functional.margin_loss import (
     multilabel_soft_margin_loss,
     soft_margin_loss,
     triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from lamina.nn.functional.matrix import bilinear, embedding, linear, one_hot
 from lamina.nn.functional.multi_head_attention import multi_head_attention_forward
@@ -102,17 +105,37 @@ from lamina.nn.functional.pooling import (
     max_unpool1d,
     max_unpool2d,
 )
-from lamina.nn.functional.resize import channel_shuffle, interpolate, pixel_shuffle, pixel_unshuffle, upsample
+from lamina.nn.functional.pooling3d import (
+    adaptive_avg_pool3d,
+    adaptive_max_pool3d,
+    avg_pool3d,
+    lp_pool3d,
+    max_pool3d,
+    max_unpool3d,
+)
+from lamina.nn.functional.resize import (
+    channel_shuffle,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
+from lamina.reduction import pdist
 
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
@@ -125,6 +148,7 @@ __all__ = [
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -139,6 +163,8 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -160,16 +186,20 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
     "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
     "max_unpool1d",
     "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",
@@ -181,6 +211,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -208,6 +239,9 @@ __all__ = [
     "threshold",
     "threshold_",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
@@ -77,6 +78,64 @@ def conv_transpose2d(
         groups,
         sizes(dilation, 2, "dilation"),
     )
+
+
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """The transpose of ``conv3d``: (n, c, d, h, w) or (c, d, h, w) -> (n, out, d', h', w') or without n.
+
+    ``weight`` is (c, out / groups, kd, kh, kw); the rest as in ``conv_transpose2d``.
+
+    >>> cube = lamina.ones(1, 1, 2, 2, 2)
+    >>> lamina.nn.functional.conv_transpose3d(cube, cube, stride=2).shape[2]
+    4
+    """
+    if weight.ndim != 5 or input.ndim not in (4, 5):
+        raise _core.ShapeError(
+            "conv_transpose3d: expected input (n, c, d, h, w) or (c, d, h, w) and weight (c, out / groups, "
+            f"kd, kh, kw), got {tuple(input.shape)} and {tuple(weight.shape)}"
+        )
+    if input.ndim == 4:
+        options = (stride, padding, output_padding, groups, dilation)
+        return conv_transpose3d(input.unsqueeze(0), weight, bias, *options).squeeze(0)
+    step, *steps = sizes(stride, 3, "stride")
+    border, *borders = sizes(padding, 3, "padding")
+    more, *extra = sizes(output_padding, 3, "output_padding")
+    spacing, *spacings = sizes(dilation, 3, "dilation")
+    n, channels, depth, *plane = input.shape
+    kernel = weight.shape[2]
+    size = (depth - 1) * step + spacing * (kernel - 1) + 1 + more
+    if (
+        min(step, spacing) <= 0
+        or border < 0
+        or more < 0
+        or size - 2 * border <= 0
+        or more >= max(step, spacing)
+    ):
+        raise _core.ShapeError(
+            f"conv_transpose3d: depth {depth} with kernel {kernel}, stride {step}, padding {border}, output "
+            f"padding {more} and dilation {spacing} has no output; output padding must be smaller than "
+            "either stride or dilation"
+        )
+    # Every slice of the input makes kd slices of the output, which are added up where they lie.
+    slices = input.transpose(1, 2).reshape(n * depth, channels, *plane)
+    arguments = (tuple(steps), tuple(borders), tuple(extra), groups, tuple(spacings))
+    parts = _transposed(slices, weight.flatten(1, 2), None, *arguments)
+    outputs = parts.shape[1] // kernel
+    parts = parts.reshape(n, depth, outputs, kernel, *parts.shape[2:]).transpose(1, 2)
+    levels = lamina.arange(depth).unsqueeze(1) * step + lamina.arange(kernel) * spacing
+    total = parts.new_zeros(n, outputs, size, *parts.shape[4:])
+    total = total.index_add(2, levels.reshape(-1), parts.flatten(2, 3))
+    total = total.narrow(2, border, size - 2 * border)
+    return total if bias is None else total + bias.reshape(-1, 1, 1, 1)
 
 
 def _transposed(

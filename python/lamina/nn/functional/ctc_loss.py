@@ -35,6 +35,8 @@ def ctc_loss(
     one after the other. A way takes each label for one or more steps, with blanks between, which must be
     there between two of the same label. ``"mean"`` divides each loss by the length of its target. Where the
     input is too short for the target the loss is infinite and has no gradient, or 0 with ``zero_infinity``.
+    The gradient takes it that the probabilities of a step sum to 1, as PyTorch's does: it is the probability
+    of a class minus its share in the ways, which a ``log_softmax`` before it passes on unchanged.
 
     Source: Graves et al., Connectionist Temporal Classification, 2006.
 
@@ -63,11 +65,19 @@ def ctc_loss(
     counts = _lengths("target_lengths", target_lengths, n, None)
     labels = _labels(targets, counts, blank)
     sizes = lamina.tensor(counts, dtype=lamina.int64)
-    loss = -_log_likelihood(log_probs, labels, lamina.tensor(times, dtype=lamina.int64), sizes, blank)
+    steps_of = lamina.tensor(times, dtype=lamina.int64)
+    loss = _slope_of_sums(log_probs, steps_of) - _log_likelihood(log_probs, labels, steps_of, sizes, blank)
     loss = loss.masked_fill(loss.detach() > -NEVER / 2, 0.0 if zero_infinity else math.inf)
     if reduction == "mean":
         loss = loss / sizes.clamp(min=1).to(loss.dtype)
     return reduced(loss if batched else loss.squeeze(0), reduction)
+
+
+def _slope_of_sums(log_probs: Tensor, times: Tensor) -> Tensor:
+    """Zeros (n), whose gradient is that of the sum of all probabilities."""
+    within = lamina.arange(log_probs.shape[0]).unsqueeze(1) < times
+    sums = log_probs.exp().masked_fill(~within.unsqueeze(2), 0.0).sum((0, 2))
+    return sums - sums.detach()
 
 
 def _lengths(name: str, lengths: Lengths, n: int, most: int | None) -> list[int]:

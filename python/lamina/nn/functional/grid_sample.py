@@ -5,7 +5,9 @@ Source: Jaderberg et al., Spatial Transformer Networks, 2015."""
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import lamina
 from lamina import _core
@@ -26,8 +28,9 @@ def grid_sample(
 ) -> Tensor:
     """Values of images (n, c, h, w) at places (n, h', w', 2) = (x, y) from -1 to 1 -> (n, c, h', w').
 
-    -1 and 1 are the middles of the outermost pixels with ``align_corners``, else their outer edges. ``mode``
-    is bilinear, nearest or bicubic. Outside there are zeros, the ``"border"``, or its ``"reflection"``.
+    Volumes (n, c, d, h, w) are read at (n, d', h', w', 3) = (x, y, z). -1 and 1 are the middles of the
+    outermost pixels with ``align_corners``, else their outer edges. ``mode`` is bilinear (for volumes too),
+    nearest, or for images bicubic. Outside there are zeros, the ``"border"``, or its ``"reflection"``.
 
     Raises:
         ShapeError: other shapes, an empty image, or an unknown mode.
@@ -46,22 +49,34 @@ def grid_sample(
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', "
             f"but got: '{padding_mode}'"
         )
-    n, rows, columns = (*grid.shape, 0, 0, 0)[:3]
-    if input.ndim != 4 or tuple(grid.shape) != (input.shape[0], rows, columns, 2) or 0 in input.shape[1:]:
+    dims = input.ndim - 2
+    n, *out = tuple(grid.shape[:-1])
+    if dims not in (2, 3) or grid.ndim != dims + 2 or grid.shape[-1] != dims or n != input.shape[0]:
         raise _core.ShapeError(
-            "grid_sample(): expected input (n, c, h, w) and grid (n, h', w', 2), "
-            f"but got {tuple(input.shape)} and {tuple(grid.shape)}"
+            "grid_sample(): expected input (n, c, h, w) and grid (n, h', w', 2), or (n, c, d, h, w) and "
+            f"(n, d', h', w', 3), but got {tuple(input.shape)} and {tuple(grid.shape)}"
         )
-    channels, height, width = input.shape[1:]
-    places = grid.reshape(n, 1, rows * columns, 2)
-    across = _taps(places.select(-1, 0), width, mode, padding_mode, bool(align_corners))
-    down = _taps(places.select(-1, 1), height, mode, padding_mode, bool(align_corners))
-    flat = input.reshape(n, channels, height * width)
-    parts = []
-    for (row, row_weight), (column, column_weight) in itertools.product(down, across):
-        index = (row * width + column).expand(n, channels, rows * columns)
-        parts.append(flat.gather(2, index) * (row_weight * column_weight))
-    return sum(parts[1:], parts[0]).reshape(n, channels, rows, columns)
+    if 0 in input.shape[1:]:
+        raise _core.ShapeError(
+            f"grid_sample(): expected input to have non-empty spatial dimensions, got {tuple(input.shape)}"
+        )
+    if mode == "bicubic" and dims == 3:
+        raise _core.ShapeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    channels, *plane = input.shape[1:]
+    count = math.prod(out)
+    places = grid.reshape(n, 1, count, dims)
+    taps = [
+        _taps(places.select(-1, dims - 1 - i), size, mode, padding_mode, bool(align_corners))
+        for i, size in enumerate(plane)
+    ]
+    flat = input.reshape(n, channels, math.prod(plane))
+    total: Any = 0
+    for corner in itertools.product(*taps):
+        index, weight = corner[0]
+        for (line, share), size in zip(corner[1:], plane[1:], strict=True):
+            index, weight = index * size + line, weight * share
+        total = total + flat.gather(2, index.expand(n, channels, count)) * weight
+    return total.reshape(n, channels, *out)
 
 
 def _taps(place: Tensor, size: int, mode: str, padding: str, align: bool) -> Taps:
@@ -115,9 +130,10 @@ def _inside(x: Tensor, size: int, padding: str, align: bool) -> Tensor:
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
-    """The grid (n, h, w, 2) for ``grid_sample`` that the maps ``theta`` (n, 2, 3) make for images ``size``.
+    """The grid for ``grid_sample`` that the maps ``theta`` (n, 2, 3) make for images ``size`` (n, c, h, w).
 
-    ``size`` is (n, c, h, w); place (x, y) of the result is read at ``theta @ (x, y, 1)``.
+    It is (n, h, w, 2); place (x, y) of the result is read at ``theta @ (x, y, 1)``. For volumes ``theta`` is
+    (n, 3, 4) and ``size`` (n, c, d, h, w).
 
     Raises:
         ShapeError: other shapes, or a size that is not positive.
@@ -126,19 +142,21 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     >>> lamina.nn.functional.affine_grid(still, (1, 1, 1, 2), align_corners=True)[0, 0, :, 0].tolist()
     [-1.0, 1.0]
     """
-    if len(size) != 4 or tuple(theta.shape) != (size[0], 2, 3):
+    if not theta.is_floating_point():
+        raise _core.ShapeError(f"Expected theta to have floating point type, but got {theta.dtype}")
+    dims = len(size) - 2
+    if dims not in (2, 3) or tuple(theta.shape) != (size[0], dims, dims + 1):
         raise _core.ShapeError(
-            f"Expected a batch of 2D affine matrices of shape Nx2x3 for size {tuple(size)} (n, c, h, w). "
-            f"Got {tuple(theta.shape)}."
+            "Expected a batch of 2D affine matrices of shape Nx2x3 for a size (n, c, h, w), or of 3D affine "
+            f"matrices of shape Nx3x4 for (n, c, d, h, w). Got {tuple(theta.shape)} and {tuple(size)}."
         )
     if min(size) <= 0:
         raise _core.ShapeError(f"Expected non-zero, positive output size. Got {tuple(size)}")
-    n, _, height, width = size
-    lines = []
-    for count in (width, height):
+    n, _, *plane = size
+    axes = []
+    for i, count in enumerate(plane):
         line = lamina.linspace(-1, 1, count, dtype=theta.dtype) if count > 1 else theta.new_zeros(1)
-        lines.append(line if align_corners else line * ((count - 1) / count))
-    x = lines[0].expand(height, width)
-    y = lines[1].unsqueeze(1).expand(height, width)
-    base = lamina.stack([x, y, lamina.ones_like(x)], -1).reshape(height * width, 3)
-    return base.matmul(theta.transpose(1, 2)).reshape(n, height, width, 2)
+        line = line if align_corners else line * ((count - 1) / count)
+        axes.append(line.reshape([-1] + [1] * (dims - 1 - i)).expand(*plane))
+    base = lamina.stack([*reversed(axes), lamina.ones_like(axes[0])], -1).reshape(math.prod(plane), dims + 1)
+    return base.matmul(theta.transpose(1, 2)).reshape(n, *plane, dims)

@@ -314,6 +314,13 @@ def poisson_nll_loss(
     return reduced(loss, reduction)
 
 
+def _fits_but_for_one(input: Tensor, var: Tensor) -> bool:
+    """Whether ``var`` has the shape of ``input``, up to a single dimension of 1."""
+    if var.ndim != input.ndim:
+        return False
+    return sum(v for x, v in zip(input.shape, var.shape, strict=True) if x != v) == 1
+
+
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -324,7 +331,8 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """``0.5 (log v + (input - target)^2 / v)`` with ``v = max(var, eps)``; ``full`` adds ``0.5 log(2 pi)``.
 
-    ``var`` is a number, or has the shape of ``input``, or that shape with a last dimension of 1 or none.
+    ``var`` is a number, or has the shape of ``input``, or that shape with one dimension of 1, or without
+    the last one.
     Source: Nix & Weigend, Estimating the mean and variance of the target probability distribution, 1994.
 
     Raises:
@@ -335,7 +343,7 @@ def gaussian_nll_loss(
     if var.shape != input.shape:
         if tuple(input.shape[:-1]) == tuple(var.shape):
             var = var.unsqueeze(-1)
-        elif (*input.shape[:-1], 1) != tuple(var.shape):
+        elif not _fits_but_for_one(input, var):
             raise _core.ShapeError(
                 f"gaussian_nll_loss: var of shape {tuple(var.shape)} does not fit {tuple(input.shape)}"
             )

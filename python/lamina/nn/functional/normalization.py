@@ -60,6 +60,9 @@ def batch_norm(
     """
     if training:
         _check_values("batch_norm", input)
+        if input.ndim >= 2 and input.numel() == 0:  # no batch: nothing to normalise, nothing to learn from
+            factor = 1.0 if weight is None else weight.sum()
+            return input * factor + (0.0 if bias is None else bias.sum())
     return _core.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
 

@@ -14,6 +14,7 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
+from lamina.nn.functional.pooling3d import adaptive_avg_pool3d
 from lamina.nn.functional.shape_args import sizes
 
 # Dimensions behind (n, c) that each mode works on.
@@ -24,7 +25,7 @@ _MODES = {
     "bilinear": (2,),
     "trilinear": (3,),
     "bicubic": (2,),
-    "area": (1, 2),
+    "area": (1, 2, 3),
 }
 
 
@@ -35,13 +36,15 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """Resize (n, c, l), (n, c, h, w) or (n, c, d, h, w) to ``size``, or by ``scale_factor``.
 
     Modes: nearest, nearest-exact, linear (3-d input), bilinear, bicubic (4-d), trilinear (5-d), area. With
     ``align_corners`` the centres of the corner pixels coincide, otherwise the image's edges do.
-    ``recompute_scale_factor`` takes the factor from the rounded sizes. The cubic kernel is that of Keys,
-    1981.
+    ``recompute_scale_factor`` takes the factor from the rounded sizes. With ``antialias`` (bilinear and
+    bicubic) the kernel is as wide as the step where images are made smaller. The cubic kernel is that of
+    Keys, 1981.
 
     Raises:
         ShapeError: both or neither of the two sizes are given, or the mode does not suit the rest.
@@ -56,6 +59,8 @@ def interpolate(
         )
     if align_corners is not None and mode in ("nearest", "nearest-exact", "area"):
         raise _core.ShapeError(f"interpolate: align_corners has no meaning for mode '{mode}'")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise _core.ShapeError(f"interpolate: antialias is for modes bilinear and bicubic, got '{mode}'")
     if (size is None) == (scale_factor is None):
         raise _core.ShapeError("interpolate: give size or scale_factor, and only one of them")
     old = tuple(input.shape[2:])
@@ -71,13 +76,42 @@ def interpolate(
     if min(new + old) < 1:
         raise _core.ShapeError(f"interpolate: cannot resize {old} to {new}")
     if mode == "area":
-        return adaptive_avg_pool1d(input, new) if dims == 1 else adaptive_avg_pool2d(input, new)
+        means = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
+        return means[dims - 1](input, new)
     for i, (before, after, factor) in enumerate(zip(old, new, factors, strict=True)):
         # PyTorch computes the places in the precision of the values, and rounding may move a place.
         real = np.float64 if input.dtype == lamina.float64 else np.float32
+        if antialias:
+            input = _resample_smooth(
+                input, 2 + i, _steps(before, after, factor, bool(align_corners)), mode, after
+            )
+            continue
         taps = _taps(mode, before, after, factor, bool(align_corners), real)
         input = _resample(input, 2 + i, taps)
     return input
+
+
+def _steps(before: int, after: int, factor: float | None, align_corners: bool) -> float:
+    """How far apart the places are that neighbouring new values are read from."""
+    if align_corners:
+        return (before - 1) / (after - 1) if after > 1 else 0.0
+    return before / after if factor is None else 1 / factor
+
+
+def _resample_smooth(input: Tensor, dim: int, step: float, mode: str, after: int) -> Tensor:
+    """A kernel that is stretched over at least one step, as a product with the matrix of its weights."""
+    before = input.shape[dim]
+    stretch = max(step, 1.0)
+    reach = (1 if mode == "bilinear" else 2) * stretch
+    weights = np.zeros((after, before))
+    for i in range(after):
+        centre = step * (i + 0.5)
+        first, stop = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), before)
+        away = np.abs((np.arange(first, stop) - centre + 0.5) / stretch)
+        own = np.maximum(1 - away, 0.0) if mode == "bilinear" else np.where(away < 2, _cubic(away, -0.5), 0.0)
+        weights[i, first:stop] = own / own.sum()
+    matrix = lamina.tensor(weights, dtype=input.dtype)
+    return input.transpose(dim, -1).matmul(matrix.transpose(0, 1)).transpose(dim, -1)
 
 
 def _resample(input: Tensor, dim: int, taps: list[tuple[np.ndarray, np.ndarray | None]]) -> Tensor:
@@ -98,13 +132,13 @@ def _taps(
 ) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Where along a dimension each new value is read from, and with which weights."""
     targets: np.ndarray = np.arange(after, dtype=real)
-    step = real(before / after if factor is None else 1 / factor)
+    step = real(_steps(before, after, factor, False))
     last = before - 1
     if mode in ("nearest", "nearest-exact"):
         offset = real(0.5 if mode == "nearest-exact" else 0.0)
         return [(np.minimum(np.floor((targets + offset) * step), last).astype(np.int64), None)]
     if align_corners:
-        source = targets * real(last / (after - 1) if after > 1 else 0.0)
+        source = targets * real(_steps(before, after, factor, True))
     else:
         source = (targets + real(0.5)) * step - real(0.5)
         source = source if mode == "bicubic" else np.maximum(source, 0)
@@ -117,8 +151,7 @@ def _taps(
     return [(low, 1 - t), (np.minimum(low + 1, last), t)]
 
 
-def _cubic(x: np.ndarray) -> np.ndarray:
-    a = -0.75
+def _cubic(x: np.ndarray, a: float = -0.75) -> np.ndarray:
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
     return np.where(x <= 1, near, far)
@@ -133,6 +166,16 @@ def upsample(
 ) -> Tensor:
     """The older name of ``interpolate``."""
     return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """The older name of ``interpolate`` by the nearest value."""
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """The older name of bilinear ``interpolate`` with aligned corners."""
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:

@@ -135,3 +135,24 @@ class ConvTranspose2d(_ConvTransposeNd):
             self.groups,
             self.dilation,
         )
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """The transpose of ``Conv3d``: (n, in_channels, d, h, w) or without n -> (n, out_channels, d', h', w').
+
+    ``weight`` is (in_channels, out_channels / groups, kd, kh, kw); the rest as in ``ConvTranspose2d``.
+    """
+
+    _dims = 3
+
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        return F.conv_transpose3d(
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self._extra(input, output_size),
+            self.groups,
+            self.dilation,
+        )

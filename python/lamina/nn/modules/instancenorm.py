@@ -1,4 +1,4 @@
-"""InstanceNorm1d/2d: each channel of each sample by itself. Running statistics: batchnorm.py."""
+"""InstanceNorm1d/2d/3d: each channel of each sample by itself. Running statistics: batchnorm.py."""
 
 from __future__ import annotations
 
@@ -67,3 +67,9 @@ class InstanceNorm2d(_InstanceNorm):
     """Each channel of each sample of (n, c, h, w) or (c, h, w) to mean 0, variance 1; affine if asked for."""
 
     _dims = 2
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Each channel of each sample of (n, c, d, h, w) or (c, d, h, w) to mean 0, variance 1."""
+
+    _dims = 3

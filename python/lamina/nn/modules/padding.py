@@ -131,3 +131,21 @@ class CircularPad2d(_CircularPad):
     """A border of the values from the other end: (n, c, h, w) or (c, h, w)."""
 
     _dims = 2
+
+
+class ReflectionPad3d(_ReflectionPad):
+    """A border of the values mirrored at the edge: (n, c, d, h, w) or (c, d, h, w)."""
+
+    _dims = 3
+
+
+class ReplicationPad3d(_ReplicationPad):
+    """A border of the edge's values: (n, c, d, h, w) or (c, d, h, w)."""
+
+    _dims = 3
+
+
+class CircularPad3d(_CircularPad):
+    """A border of the values from the other end: (n, c, d, h, w) or (c, d, h, w)."""
+
+    _dims = 3
