@@ -42,6 +42,10 @@ VALUES: dict[str, Callable[[], Any]] = {
 }
 GLOBAL_STATE = {"use_isa", "set_size_type", "set_num_threads", "set_grad_enabled", "set_inference_mode"}
 GLOBAL_STATE |= {
+    "push_saved_tensors_hooks",
+    "pop_saved_tensors_hooks",
+    "set_anomaly",
+    "set_autocast_mode",
     "set_default_dtype",
     "use_deterministic_algorithms",
     "set_printoptions",
