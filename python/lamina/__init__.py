@@ -49,7 +49,21 @@ inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
 
 if _typing.TYPE_CHECKING:
-    from lamina import accelerator, amp, backends, cpu, cuda, io, linalg, nn, optim, special, testing, utils
+    from lamina import (
+        accelerator,
+        amp,
+        backends,
+        cpu,
+        cuda,
+        distributions,
+        io,
+        linalg,
+        nn,
+        optim,
+        special,
+        testing,
+        utils,
+    )
     from lamina._core import *  # type: ignore[assignment]
     from lamina.io import load, save
     from lamina.printing import set_printoptions
