@@ -88,6 +88,20 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
         {**LLAMA, "head_dim": 12, "sliding_window": 4, "query_pre_attn_scalar": 20},
     ),
 }
+SIDES = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 40}
+BART = {"vocab_size": 99, "d_model": 32, "encoder_attention_heads": 4, "decoder_attention_heads": 2, **SIDES}
+BART |= {"max_position_embeddings": 40}
+T5 = {"vocab_size": 99, "d_model": 32, "d_kv": 6, "d_ff": 48, "num_layers": 2, "num_heads": 4}
+T5 |= {"decoder_start_token_id": 0}
+MARIAN = {"pad_token_id": 98, "decoder_start_token_id": 98, "eos_token_id": 0, "forced_eos_token_id": 0}
+MARIAN |= {"scale_embedding": True, "activation_function": "swish"}
+# Models with an encoder and a decoder, and one that reads images.
+SEQUENCE_CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "t5": ("T5ForConditionalGeneration", "T5Config", T5),
+    "t5-gated": ("T5ForConditionalGeneration", "T5Config", {**T5, "feed_forward_proj": "gated-gelu"}),
+    "bart": ("BartForConditionalGeneration", "BartConfig", BART),
+    "marian": ("MarianMTModel", "MarianConfig", {**BART, **MARIAN}),
+}
 IDS = np.array([[7, 12, 3, 90, 41, 5, 66, 23, 8], [2, 55, 31, 9, 77, 14, 1, 1, 1]])
 MASK = np.array([[1] * 9, [1] * 6 + [0] * 3])
 
@@ -96,7 +110,8 @@ def fill(parameters: Iterable[tuple[str, Any]], write: Any) -> None:
     """``write(parameter, values)`` for each, in the name that comes first of those that a tensor has."""
     names: dict[int, tuple[str, Any]] = {}
     for name, parameter in sorted(parameters):
-        names.setdefault(id(parameter), (name, parameter))
+        if parameter.requires_grad:  # what is computed stays
+            names.setdefault(id(parameter), (name, parameter))
     for name, parameter in names.values():
         values = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(tuple(parameter.shape))
         scale = 1.0 / np.sqrt(parameter.shape[-1]) if len(parameter.shape) > 1 else 0.1
@@ -108,7 +123,7 @@ def make(case: str) -> Any:
     """lamina's model of a case, for inference."""
     import lamina.models.text as text
 
-    name, _, config = CASES[case]
+    name, _, config = {**CASES, **SEQUENCE_CASES}[case]
     kind = getattr(text, name)
     model = kind(kind.config_class.from_dict(config)).eval()
     with lamina.no_grad():
@@ -124,7 +139,7 @@ def reference(case: str) -> Any:
     import torch
     import transformers
 
-    name, config_name, config = CASES[case]
+    name, config_name, config = {**CASES, **SEQUENCE_CASES}[case]
     torch.manual_seed(0)
     model = getattr(transformers, name)(getattr(transformers, config_name)(**config)).eval()
     with torch.no_grad():

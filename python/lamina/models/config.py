@@ -22,13 +22,13 @@ class Config:
     Attributes (of classes):
         ALIASES: other names of fields, such as ``n_embd`` for ``hidden_size``.
         ONLY: what changes the computation in a way that lamina lacks: the values that are understood.
-        ZERO: whole numbers that may be 0 or less.
+        ZERO: whole numbers that may be 0 or less, as tokens may.
     """
 
     model_type: ClassVar[str] = ""
     ALIASES: ClassVar[dict[str, str]] = {}
     ONLY: ClassVar[dict[str, tuple[Any, ...]]] = {}
-    ZERO: ClassVar[frozenset[str]] = frozenset({"pad_token_id", "bos_token_id", "eos_token_id"})
+    ZERO: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -92,8 +92,9 @@ def _check(owner: str, name: str, value: Any, default: Any, zero: frozenset[str]
         good, wanted = isinstance(value, type(default)), type(default).__name__
     elif isinstance(default, int):
         whole = isinstance(value, int) and not isinstance(value, bool)
-        good = whole and (-MAX_SIZE if name in zero else 1) <= value < MAX_SIZE
-        wanted = "a whole number" if name in zero else "a positive whole number"
+        free = name in zero or name.endswith("_token_id")
+        good = whole and (-MAX_SIZE if free else 1) <= value < MAX_SIZE
+        wanted = "a whole number" if free else "a positive whole number"
     else:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         good, wanted = number and abs(value) < 1e30, "a number"

@@ -29,12 +29,14 @@ class PretrainedModel(Network):
         config_class: its kind of configuration.
         base_model_prefix: the name of the trunk inside of a model with a head.
         IGNORED: names in checkpoints, as a pattern, that carry no parameter.
+        FIXED: parameters, as a pattern, that are computed and never read from a file.
         OPTIONAL: parameters of the trunk, as a pattern, that a checkpoint or a model may lack.
     """
 
     config_class: ClassVar[type[Config]] = Config
     base_model_prefix: ClassVar[str] = ""
     IGNORED: ClassVar[str] = r"$^"
+    FIXED: ClassVar[str] = r"$^"
     OPTIONAL: ClassVar[str] = r"$^"
 
     def __init__(self, config: Any) -> None:
@@ -78,7 +80,8 @@ class PretrainedModel(Network):
         config = {**self.config.to_dict(), "architectures": [type(self).__name__]}
         replace_file(folder / "config.json", [json.dumps(config, indent=2).encode()])
         own = self.state_dict()
-        state = {name: own[name] for name in dict.fromkeys(_first_name(own).values())}
+        names = dict.fromkeys(_first_name(own).values())
+        state = {name: own[name] for name in names if not re.search(self.FIXED, name)}
         safetensors.save_file(state, folder / "model.safetensors", {"format": "pt"})
 
     def load_checkpoint(self, state: Mapping[str, Tensor], where: str = "checkpoint") -> None:
@@ -91,7 +94,7 @@ class PretrainedModel(Network):
             FileFormatError: parameters of the trunk are missing or too many, or shapes differ from what the
                 configuration says.
         """
-        own = self.state_dict()
+        own = {name: v for name, v in self.state_dict().items() if not re.search(self.FIXED, name)}
         state = self._own_names(state, own)
         # A tensor with several names (tied embeddings) is loaded once, by the first that the file has.
         first = _first_name(own)
@@ -130,7 +133,7 @@ class PretrainedModel(Network):
         prefix = f"{self.base_model_prefix}."
         named = {}
         for name, value in state.items():
-            if re.search(self.IGNORED, name):
+            if re.search(self.IGNORED, name) or re.search(self.FIXED, name):
                 continue
             for old, new in OLD_NAMES:
                 if name.endswith(old):

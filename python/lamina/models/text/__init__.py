@@ -11,6 +11,7 @@ _PLACES = {
     "activation": "GatedMLP",
     "auto": "model_from_pretrained tokenizer_from_pretrained",
     "attention": "attend causal_mask padding_mask",
+    "bart": "BartConfig BartForConditionalGeneration BartModel MarianConfig MarianMTModel",
     "bert": "BertConfig BertModel RobertaConfig RobertaModel mean_pool",
     "bert_head": "BertForMaskedLM BertForQuestionAnswering BertForSequenceClassification "
     "BertForTokenClassification RobertaForMaskedLM RobertaForQuestionAnswering "
@@ -29,6 +30,7 @@ _PLACES = {
     "position": "RelativePositionBias alibi_bias alibi_slopes sinusoidal_positions",
     "rotary": "RotaryEmbedding apply_rotary inverse_frequencies",
     "spm": "SPMTokenizer",
+    "t5": "T5Config T5ForConditionalGeneration",
     "tokenizer": "Tokenizer",
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names.split()}

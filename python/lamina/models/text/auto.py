@@ -24,6 +24,9 @@ KINDS = {
     "qwen3": ("llama", "Qwen3ForCausalLM"),
     "gemma": ("llama", "GemmaForCausalLM"),
     "gemma2": ("llama", "Gemma2ForCausalLM"),
+    "t5": ("t5", "T5ForConditionalGeneration"),
+    "bart": ("bart", "BartForConditionalGeneration"),
+    "marian": ("bart", "MarianMTModel"),
     "gemma3_text": ("llama", "Gemma3ForCausalLM"),
 }
 

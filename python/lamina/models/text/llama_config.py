@@ -155,7 +155,7 @@ class Qwen2Config(LlamaConfig):
 
     model_type: ClassVar[str] = "qwen2"
     QKV_BIAS: ClassVar[bool] = True
-    ZERO: ClassVar[frozenset[str]] = Config.ZERO | {"max_window_layers"}
+    ZERO: ClassVar[frozenset[str]] = frozenset({"max_window_layers"})
 
     vocab_size: int = 151936
     intermediate_size: int = 22016

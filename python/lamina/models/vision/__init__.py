@@ -1,6 +1,7 @@
 """Networks for images under torchvision's constructor names, hyper-parameters and ``state_dict`` keys.
 
 Every constructor takes ``weights``, a state dict or the path of a checkpoint, and the options of its class.
+The names ``ViT...`` are Hugging Face's, with ``from_pretrained``.
 A network's file is loaded when its name is first used."""
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _FILES = {
     "efficientnet_lite": "EfficientNetLite efficientnet_lite0 efficientnet_lite1 efficientnet_lite2",
     "convnext": "ConvNeXt convnext_tiny convnext_small convnext_base",
     "vit": "VisionTransformer vit_b_16 vit_b_32 vit_l_16 vit_l_32",
+    "hub_vit": "ViTConfig ViTForImageClassification ViTModel",
     "segmentation": "UNet unet",
 }
 _FILE_OF = {name: file for file, names in _FILES.items() for name in names.split()}
