@@ -56,6 +56,7 @@ if _typing.TYPE_CHECKING:
         cpu,
         cuda,
         distributions,
+        func,
         io,
         linalg,
         nn,
@@ -76,6 +77,7 @@ _LATER = {
     "is_anomaly_check_nan_enabled": "autograd.anomaly",
     "is_anomaly_enabled": "autograd.anomaly",
     "autocast": "amp",
+    "vmap": "func",
     **dict.fromkeys(
         (
             "clear_autocast_cache",

@@ -1,7 +1,7 @@
 """Helpers around modules: clipping of gradients, parameters as one vector, weights normalised before use,
 and in ``rnn`` batches of sequences of different lengths."""
 
-from lamina.nn.utils import rnn
+from lamina.nn.utils import rnn, stateless
 from lamina.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -22,6 +22,7 @@ __all__ = [
     "remove_weight_norm",
     "rnn",
     "spectral_norm",
+    "stateless",
     "vector_to_parameters",
     "weight_norm",
 ]
