@@ -10,6 +10,7 @@ from importlib import import_module
 
 # Each is a module of lamina.command that is loaded when it is asked for, and what it does.
 COMMANDS = {
+    "chat": "talk with a language model in the terminal",
     "info": "list what is in a file of weights, without running any of it",
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit codes

@@ -18,6 +18,7 @@ _PLACES = {
     "RobertaForSequenceClassification RobertaForTokenClassification",
     "bpe": "BPETokenizer",
     "cache": "KVCache",
+    "chat": "Conversation",
     "chat_template": "ChatTemplate",
     "distilbert": "DistilBertConfig DistilBertForMaskedLM DistilBertForSequenceClassification "
     "DistilBertForTokenClassification DistilBertModel",
