@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lamina
 from lamina._core import Tensor
 
 
@@ -24,6 +25,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> lamina.nn.functional.cosine_similarity(lamina.ones(1, 4), lamina.ones(1, 4)).tolist()
     [1.0]
     """
+    x1, x2 = lamina.broadcast_tensors(x1, x2)
     norm1 = x1.norm(2, dim, True).clamp(min=eps)
     norm2 = x2.norm(2, dim, True).clamp(min=eps)
     return ((x1 / norm1) * (x2 / norm2)).sum(dim)

@@ -172,6 +172,8 @@ def multi_margin_loss(
     reduction = chosen(reduction, size_average, reduce)
     if p not in (1, 2):
         raise _core.ShapeError(f"multi_margin_loss: only p == 1 and p == 2 supported, got {p}")
+    if input.ndim < 2 and input.numel() and tuple(target.shape) == (1,) * target.ndim:
+        input = input.reshape(*target.shape, input.numel())  # a number is a single class
     if input.ndim not in (1, 2) or tuple(input.shape[:-1]) != tuple(target.shape):
         raise _core.ShapeError(
             "multi_margin_loss: expected (n, c) and (n), or (c) and (), "
@@ -232,6 +234,8 @@ def multilabel_margin_loss(
         IndexError: a class of c or more.
     """
     reduction = chosen(reduction, size_average, reduce)
+    if input.ndim == target.ndim == 0:
+        input, target = input.reshape(1), target.reshape(1)
     if input.ndim not in (1, 2) or input.shape != target.shape:
         raise _core.ShapeError(
             f"multilabel_margin_loss: inconsistent target size: {tuple(target.shape)} for input of size: "

@@ -4,6 +4,7 @@ The core has the fused laws; this file chooses and checks. Layers: lamina.nn.mod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import lamina
@@ -60,7 +61,7 @@ def batch_norm(
     """
     if training:
         _check_values("batch_norm", input)
-        if input.ndim >= 2 and input.numel() == 0:  # no batch: nothing to normalise, nothing to learn from
+        if input.numel() == 0:  # no batch: nothing to normalise, nothing to learn from
             factor = 1.0 if weight is None else weight.sum()
             return input * factor + (0.0 if bias is None else bias.sum())
     return _core.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
@@ -146,7 +147,7 @@ def local_response_norm(
             f"local_response_norm: expected 3 or more dimensions, got {tuple(input.shape)}"
         )
     channels = input.shape[1]
-    rows = (input * input).reshape(input.shape[0], 1, channels, -1)
+    rows = (input * input).reshape(input.shape[0], 1, channels, math.prod(input.shape[2:]))
     before, after = size // 2, (size - 1) // 2
     zeros = [lamina.zeros(rows.shape[0], 1, n, rows.shape[3], dtype=input.dtype) for n in (before, after)]
     padded = lamina.cat([zeros[0], rows, zeros[1]], 2)

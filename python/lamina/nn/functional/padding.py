@@ -41,6 +41,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             f"pad: mode '{mode}' expects (n, c) or (c) before the padded dimensions, got {_shape(input)}"
         )
     for dim, before, after in borders:
+        if mode == "circular" and min(before, after) < 0:  # what is cut off does not come round
+            input = _pad_constant(input, dim, min(before, 0), min(after, 0), 0.0)
+            before, after = max(before, 0), max(after, 0)
         if before or after:
             places = _places(mode, input.shape[dim], before, after, _shape(input))
             input = input.index_select(dim, lamina.tensor(places, dtype=lamina.int64))

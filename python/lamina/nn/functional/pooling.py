@@ -11,7 +11,7 @@ from typing import Any
 import lamina
 from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.shape_args import sizes
+from lamina.nn.functional.shape_args import sizes, steps
 
 Size = int | Sequence[int]
 
@@ -37,7 +37,7 @@ def max_pool2d(
     4.0
     """
     kernels = sizes(kernel_size, 2, "kernel_size")
-    strides = kernels if stride is None else sizes(stride, 2, "stride")
+    strides = steps(stride, kernels)
     output, indices = _core.max_pool2d(
         input, kernels, strides, sizes(padding, 2, "padding"), sizes(dilation, 2, "dilation"), ceil_mode
     )
@@ -55,7 +55,7 @@ def max_pool1d(
 ) -> Any:
     """The largest value of each window: (n, c, l) or (c, l) -> (..., l'); the rest as in ``max_pool2d``."""
     kernels = (1, *sizes(kernel_size, 1, "kernel_size"))
-    strides = kernels if stride is None else (1, *sizes(stride, 1, "stride"))
+    strides = (1, *steps(stride, kernels[1:]))
     output, indices = _core.max_pool2d(
         _as_image("max_pool1d", input),
         kernels,
@@ -84,7 +84,7 @@ def avg_pool2d(
         ShapeError: the window does not fit, the padding is more than half of it, or the divisor is 0.
     """
     kernels = sizes(kernel_size, 2, "kernel_size")
-    strides = kernels if stride is None else sizes(stride, 2, "stride")
+    strides = steps(stride, kernels)
     return _core.avg_pool2d(
         input, kernels, strides, sizes(padding, 2, "padding"), ceil_mode, count_include_pad, divisor_override
     )
@@ -100,7 +100,7 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window: (n, c, l) or (c, l) -> (..., l'); the rest as in ``avg_pool2d``."""
     kernels = (1, *sizes(kernel_size, 1, "kernel_size"))
-    strides = kernels if stride is None else (1, *sizes(stride, 1, "stride"))
+    strides = (1, *steps(stride, kernels[1:]))
     paddings = (0, *sizes(padding, 1, "padding"))
     image = _as_image("avg_pool1d", input)
     return _core.avg_pool2d(image, kernels, strides, paddings, ceil_mode, count_include_pad, None).squeeze(-2)

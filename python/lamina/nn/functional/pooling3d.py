@@ -18,7 +18,7 @@ from lamina.nn.functional.pooling import (
     avg_pool2d,
     max_pool2d,
 )
-from lamina.nn.functional.shape_args import sizes
+from lamina.nn.functional.shape_args import sizes, steps
 
 Size = int | Sequence[int]
 
@@ -32,7 +32,7 @@ def _as_planes(word: str, input: Tensor) -> Tensor:
 
 def _windows(kernel_size: Size, stride: Size | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
     kernels = sizes(kernel_size, 3, "kernel_size")
-    return kernels, kernels if stride is None else sizes(stride, 3, "stride")
+    return kernels, steps(stride, kernels)
 
 
 def max_pool3d(
@@ -55,17 +55,17 @@ def max_pool3d(
     >>> lamina.nn.functional.max_pool3d(lamina.arange(8.0).reshape(1, 2, 2, 2), 2).item()
     7.0
     """
-    kernels, steps = _windows(kernel_size, stride)
+    kernels, strides = _windows(kernel_size, stride)
     borders, spacings = sizes(padding, 3, "padding"), sizes(dilation, 3, "dilation")
     planes = _as_planes("max_pool3d", input)
     output, inside = max_pool2d(
-        planes, kernels[1:], steps[1:], borders[1:], spacings[1:], ceil_mode, return_indices=True
+        planes, kernels[1:], strides[1:], borders[1:], spacings[1:], ceil_mode, return_indices=True
     )
     n, depth, height, width = output.shape
     output, chosen = max_pool2d(
         output.reshape(n, 1, depth, height * width),
         (kernels[0], 1),
-        (steps[0], 1),
+        (strides[0], 1),
         (borders[0], 0),
         (spacings[0], 1),
         ceil_mode,
@@ -101,18 +101,18 @@ def avg_pool3d(
     Raises:
         ShapeError: the window does not fit, the padding is more than half of it, or the divisor is 0.
     """
-    kernels, steps = _windows(kernel_size, stride)
+    kernels, strides = _windows(kernel_size, stride)
     borders = sizes(padding, 3, "padding")
     if divisor_override == 0:
         raise _core.ShapeError("avg_pool3d: divisor must be not zero")
     sums = None if divisor_override is None else 1
     planes = _as_planes("avg_pool3d", input)
-    planes = avg_pool2d(planes, kernels[1:], steps[1:], borders[1:], ceil_mode, count_include_pad, sums)
+    planes = avg_pool2d(planes, kernels[1:], strides[1:], borders[1:], ceil_mode, count_include_pad, sums)
     n, depth, height, width = planes.shape
     output = avg_pool2d(
         planes.reshape(n, 1, depth, height * width),
         (kernels[0], 1),
-        (steps[0], 1),
+        (strides[0], 1),
         (borders[0], 0),
         ceil_mode,
         count_include_pad,

@@ -192,7 +192,9 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             f"pixel_shuffle: expected (..., c * {r} * {r}, h, w), got shape {tuple(input.shape)}"
         )
     *lead, channels, height, width = input.shape
-    blocks = input.reshape(-1, channels // (r * r), r, r, height, width).permute(0, 1, 4, 2, 5, 3)
+    blocks = input.reshape(math.prod(lead), channels // (r * r), r, r, height, width).permute(
+        0, 1, 4, 2, 5, 3
+    )
     return blocks.reshape(*lead, channels // (r * r), height * r, width * r)
 
 
@@ -208,7 +210,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             f"pixel_unshuffle: expected (..., h * {r}, w * {r}), got shape {tuple(input.shape)}"
         )
     *lead, channels, height, width = input.shape
-    blocks = input.reshape(-1, channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
+    blocks = input.reshape(math.prod(lead), channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
     return blocks.reshape(*lead, channels * r * r, height // r, width // r)
 
 
