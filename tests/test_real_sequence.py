@@ -167,3 +167,29 @@ def test_silero_hears_no_speech_where_there_is_none(name):
     with lamina.no_grad():
         heard = model(lamina.from_numpy(make(5 * 16000).astype(np.float32)))
     assert heard.max().item() < 0.05 and heard.mean().item() == pytest.approx(mean, rel=1e-4)
+
+
+def test_silero_as_an_onnx_graph_is_the_torchscript_archive():
+    """Two files of the release with the same weights: one runs in lamina.onnx, one in the module above."""
+    pytest.importorskip("onnx")
+    data = real.folder("silero-vad") / "silero_vad/data"
+    graph = lamina.onnx.load(data / "silero_vad_16k_sequence.onnx")
+    assert [port.name for port in graph.inputs] == ["input", "h", "c"]
+    archive = lamina.load(data / "silero_vad.jit")
+    model = Listener().eval()
+    names = {"_model.stft.forward_basis_buffer": "stft_conv.weight"}
+    for n in range(4):
+        names[f"_model.encoder.{n}.reparam_conv."] = f"conv{n + 1}."
+    names |= {"_model.decoder.rnn.": "lstm_cell.", "_model.decoder.decoder.2.": "final_conv."}
+    own = {key: value.detach() for key, value in archive.items() if key.startswith(tuple(names))}
+    model.load_state_dict(own, rename=names)
+    sound = lamina.from_numpy(np.random.default_rng(1).normal(0, 0.05, 40 * 512).astype(np.float32))
+    frames = F.pad(sound, (64, 0)).unfold(0, 576, 512)
+    zero = lamina.zeros(1, 1, 128)
+    with lamina.no_grad():
+        heard = graph(frames, zero, zero)
+        expected = model(sound)
+    assert (heard[0].reshape(-1) - expected).abs().max().item() < 1e-5
+    assert {name for name, _ in graph.named_parameters()} >= {"onnx::LSTM_209", "onnx::LSTM_210"}
+    graph(frames, zero, zero)[0].mean().backward()
+    assert all(parameter.grad is not None for parameter in graph.parameters())

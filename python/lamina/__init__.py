@@ -59,10 +59,13 @@ if _typing.TYPE_CHECKING:
         func,
         io,
         linalg,
+        models,
         nn,
+        onnx,
         optim,
         special,
         testing,
+        train,
         utils,
     )
     from lamina._core import *  # type: ignore[assignment]
