@@ -33,7 +33,7 @@ MAX_FILE, MAX_FUNCTION, MAX_KERNEL, MAX_COLUMNS = 400, 60, 100, 110
 # Rooms that know instruction sets or devices.
 ISA_ROOMS = ("simd", "kernels", "backend")
 # What an extra brings; imported inside the function that needs it, never at the top of a file.
-OPTIONAL = {"matplotlib", "tensorboardX", "tqdm", "PIL", "mlxtend", "tokenizers", "jinja2"}
+OPTIONAL = {"onnx", "matplotlib", "tensorboardX", "tqdm", "PIL", "mlxtend", "tokenizers", "jinja2"}
 
 
 def relative(path: Path) -> str:
