@@ -30,7 +30,13 @@ from lamina.models.text.activation import activation
 
 FILES = sorted(info.name for info in pkgutil.walk_packages(models.__path__, "lamina.models."))
 # These load what only a user has: folders with weights.
-READS_FILES = {"from_pretrained", "load_gguf_model", "model_from_pretrained", "tokenizer_from_pretrained"}
+READS_FILES = {
+    "Conversation",
+    "from_pretrained",
+    "load_gguf_model",
+    "model_from_pretrained",
+    "tokenizer_from_pretrained",
+}
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if ".text" in name or name.count(".") == 2])

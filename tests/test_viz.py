@@ -104,3 +104,17 @@ except ImportError as error:
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == 'lamina.viz needs matplotlib: pip install "lamina[viz]"'
+
+
+def test_attention_maps():
+    weights = lamina.rand(5, 3, 3).softmax(-1)
+    squares = viz.attention_maps(weights, ["To", "be", "or"], columns=2).axes
+    assert len(squares) == 6 and not squares[5].axison
+    for head in range(5):
+        assert np.array_equal(squares[head].images[0].get_array(), weights[head].numpy())
+    assert [label.get_text() for label in squares[4].get_yticklabels()] == ["To", "be", "or"]
+    assert not any(label.get_text() for label in squares[1].get_yticklabels())
+    with pytest.raises(ValueError, match="3 tokens, but 2 words"):
+        viz.attention_maps(weights, ["To", "be"])
+    with pytest.raises(ValueError, match=r"expected \(heads, l, l\)"):
+        viz.attention_maps(weights[0], ["To", "be", "or"])

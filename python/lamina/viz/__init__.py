@@ -4,8 +4,16 @@ Each function draws into the figure it is given, or makes one, and returns it; `
 window is opened and no global state of matplotlib is touched, so it works in scripts, servers and threads.
 """
 
+from .attention import attention_maps
 from .figure import new_figure
 from .panel import confusion_matrix, image_grid, learning_curves
 from .report import classification_report
 
-__all__ = ["classification_report", "confusion_matrix", "image_grid", "learning_curves", "new_figure"]
+__all__ = [
+    "attention_maps",
+    "classification_report",
+    "confusion_matrix",
+    "image_grid",
+    "learning_curves",
+    "new_figure",
+]
