@@ -167,6 +167,26 @@ void bind_losses(py::module_& m) {
       arg("reduction") = "mean", arg("label_smoothing") = 0.0, Free());
 }
 
+Cell cell_from(const std::string& word) {
+  if (word == "RNN_TANH") return Cell::RnnTanh;
+  if (word == "RNN_RELU") return Cell::RnnRelu;
+  if (word == "LSTM") return Cell::Lstm;
+  if (word == "GRU") return Cell::Gru;
+  fail<ShapeError>("recurrent: expected mode RNN_TANH, RNN_RELU, LSTM or GRU, got ", word);
+}
+
+void bind_recurrent(py::module_& m) {
+  m.def(
+      "recurrent",
+      [](const std::string& mode, const Tensor& x, const std::vector<int64_t>& sizes, const MaybeTensor& h,
+         const MaybeTensor& c, const std::vector<MaybeTensor>& weights, bool bidirectional, double dropout) {
+        return ops::recurrent(cell_from(mode), x, sizes, h, c, Tensors(weights.begin(), weights.end()),
+                              bidirectional, dropout, default_generator());
+      },
+      arg("mode"), arg("input"), arg("sizes"), arg("h"), arg("c"), arg("weights"), arg("bidirectional") = false,
+      arg("dropout") = 0.0, Free());
+}
+
 }  // namespace
 
 void bind_nn(py::module_& m) {
@@ -174,6 +194,7 @@ void bind_nn(py::module_& m) {
   bind_images(m);
   bind_norms(m);
   bind_losses(m);
+  bind_recurrent(m);
 }
 
 }  // namespace lamina::bind

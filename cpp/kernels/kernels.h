@@ -5,6 +5,7 @@
 
 #include "base/dtype.h"
 #include "base/limits.h"
+#include "kernels/recurrent.h"
 
 namespace lamina {
 
@@ -319,6 +320,15 @@ struct Kernels {
   void (*batch_norm_grad)(const BatchNorm&, bool training, const void* g, const void* x, const void* w,
                           const void* mean, const void* var, void* dx, void* dw,
                           void* db);  // any of dx, dw, db may be null
+
+  // x (total, input) -> y (total, directions * out), and the last states; one entry of passes for each
+  // direction.
+  void (*recurrent)(const Recurrent&, const void* x, const RecurrentPass* passes, void* y, void* scratch);
+  size_t (*recurrent_scratch)(const Recurrent&);
+  // grad_y (total, directions * out) may be null. Weights' and x's gradients are products of grad_gates.
+  void (*recurrent_grad)(const Recurrent&, const void* y, const void* grad_y, const RecurrentGrad* grads,
+                         void* scratch);
+  size_t (*recurrent_grad_scratch)(const Recurrent&);
 
   void (*index_bounds)(const int64_t* index, int64_t n, int64_t* lo, int64_t* hi);
   void (*index_read)(const Index&);  // values = table[index]

@@ -48,6 +48,10 @@ static constexpr Kernels make_table() {
   table.row_norm_grad_scratch = row_norm_grad_scratch;
   table.batch_norm = batch_norm;
   table.batch_norm_grad = batch_norm_grad;
+  table.recurrent = recurrent;
+  table.recurrent_scratch = recurrent_scratch;
+  table.recurrent_grad = recurrent_grad;
+  table.recurrent_grad_scratch = recurrent_grad_scratch;
   table.index_bounds = index_bounds;
   table.index_read = index_read;
   table.index_write = index_write;

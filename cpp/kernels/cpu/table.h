@@ -63,6 +63,12 @@ void batch_norm(const BatchNorm&, bool training, const void* x, const void* w, c
 void batch_norm_grad(const BatchNorm&, bool training, const void* g, const void* x, const void* w,
                      const void* mean, const void* var, void* dx, void* dw, void* db);
 
+void recurrent(const Recurrent&, const void* x, const RecurrentPass* passes, void* y, void* scratch);
+size_t recurrent_scratch(const Recurrent&);
+void recurrent_grad(const Recurrent&, const void* y, const void* grad_y, const RecurrentGrad* grads,
+                    void* scratch);
+size_t recurrent_grad_scratch(const Recurrent&);
+
 void index_bounds(const int64_t* index, int64_t n, int64_t* lo, int64_t* hi);
 void index_read(const Index&);
 void index_write(const Index&, WriteMode);

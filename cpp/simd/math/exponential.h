@@ -88,23 +88,39 @@ LAMINA_INLINE V expm1(V x) {
   return select(abs(x) < constant<V>(kSingle<V> ? 0x1p-25 : 0x1p-54), x, y + y);
 }
 
+// A quotient whose division is left to the caller; `below` lies in [1, 2].
+template <class V>
+struct Fraction {
+  V above, below;
+};
+
 // With t = e^(-2|x|) - 1: tanh |x| = -t / (2 + t), which loses nothing near zero. t is expm1 for what is
 // never positive.
 template <class V>
-LAMINA_INLINE V tanh(V x) {
+LAMINA_INLINE Fraction<V> tanh_fraction(V x) {
   const V low = constant<V>(kSingle<V> ? -20.0 : -40.0);
   const ExpParts<V> parts = exp_parts(max(low, constant<V>(-2) * abs(x)));
   const V s = ldexp(constant<V>(1), parts.n);
   const V t = fma(s, expm1_near_zero(parts.rest), s - constant<V>(1));
-  return copysign(t / (constant<V>(2) + t), x);
+  return {copysign(t, x), constant<V>(2) + t};
+}
+template <class V>
+LAMINA_INLINE V tanh(V x) {
+  const Fraction<V> q = tanh_fraction(x);
+  return q.above / q.below;
 }
 
 // 1 / (1 + e^-x), by e^-|x| so that neither tail vanishes early.
 template <class V>
-LAMINA_INLINE V sigmoid(V x) {
+LAMINA_INLINE Fraction<V> sigmoid_fraction(V x) {
   const V low = constant<V>(kSingle<V> ? -104.0 : -746.0), one = constant<V>(1);
   const V e = exp_of_difference(max(low, -abs(x)), zero<V>());
-  return select(x < zero<V>(), e, one) / (one + e);
+  return {select(x < zero<V>(), e, one), one + e};
+}
+template <class V>
+LAMINA_INLINE V sigmoid(V x) {
+  const Fraction<V> q = sigmoid_fraction(x);
+  return q.above / q.below;
 }
 
 template <class V>

@@ -1,5 +1,5 @@
-"""Recurrent layers over whole sequences: RNN, LSTM, GRU. Their laws: lamina.nn.functional.recurrent; single
-steps: lamina.nn.modules.rnn_cell; batches of different lengths: lamina.nn.utils.rnn."""
+"""Recurrent layers over whole sequences: RNN, LSTM, GRU. All layers, directions and steps are one call of the
+core; single steps: lamina.nn.modules.rnn_cell; batches of different lengths: lamina.nn.utils.rnn."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn import init
-from lamina.nn.functional.recurrent import STEPS, State, recurrent
 from lamina.nn.modules.module import Module
-from lamina.nn.modules.rnn_cell import GATES
+from lamina.nn.modules.rnn_cell import GATES, State
 from lamina.nn.parameter import Parameter
 from lamina.nn.utils.rnn import PackedSequence
 
@@ -97,7 +96,7 @@ class RNNBase(Module):
             raise _core.ShapeError("proj_size has to be smaller than hidden_size")
         if self.proj_size and self.mode != "LSTM":
             raise _core.ShapeError("proj_size argument is only supported for LSTM, not RNN or GRU")
-        if self.mode not in STEPS:
+        if self.mode not in GATES:
             raise _core.ShapeError(f"Unrecognized RNN mode: {self.mode}")
 
     @property
@@ -132,14 +131,14 @@ class RNNBase(Module):
         """The weights of each layer and direction, in the order of their names."""
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
-    def _weights(self) -> list[list[Tensor | None]]:
-        """As the laws of the layers want them, with None for what is not there."""
-        rows: list[list[Tensor | None]] = []
+    def _weights(self) -> list[Tensor | None]:
+        """As the core wants them, five to each layer and direction, with None for what is not there."""
+        weights: list[Tensor | None] = []
         for names in self._all_weights:
             found = [getattr(self, name) for name in names]
             biases = found[2:4] if self.bias else [None, None]
-            rows.append([*found[:2], *biases, found[-1] if self.proj_size else None])
-        return rows
+            weights += [*found[:2], *biases, found[-1] if self.proj_size else None]
+        return weights
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -172,28 +171,32 @@ class RNNBase(Module):
                 f"Expected {self.input_size}, got {input.shape[-1]}"
             )
 
-    def _start(self, given: State | None, like: Tensor, batch: int, order: Tensor | None) -> State:
-        """The first states, checked, in the order of the packed rows; zeros where none are given."""
+    def _start(self, given: State | None, batch: int, order: Tensor | None) -> State | None:
+        """The first states, checked, in the order of the packed rows."""
         directions = 2 if self.bidirectional else 1
         lead = (self.num_layers * directions, batch)
         shapes = [(*lead, self._output_size), (*lead, self.hidden_size)][: 2 if self.mode == "LSTM" else 1]
         if given is None:
-            return tuple(lamina.zeros(shape, dtype=like.dtype) for shape in shapes)
+            return None
         for i, (part, shape) in enumerate(zip(given, shapes, strict=True)):
             if tuple(part.shape) != shape:
                 word = f"hidden[{i}]" if len(shapes) > 1 else "hidden"
                 raise _core.ShapeError(f"Expected {word} size {shape}, got {list(part.shape)}")
         return given if order is None else tuple(part.index_select(1, order) for part in given)
 
-    def _run(self, data: Tensor, sizes: Sequence[int], states: State) -> tuple[Tensor, State]:
+    def _run(self, data: Tensor, sizes: Sequence[int], states: State | None) -> tuple[Tensor, State]:
+        h, c = (*(states or ()), None, None)[:2]
         dropout = self.dropout if self.training else 0.0
-        return recurrent(self.mode, data, sizes, states, self._weights(), self.bidirectional, dropout)
+        output, *last = _core.recurrent(
+            self.mode, data, sizes, h, c, self._weights(), self.bidirectional, dropout
+        )
+        return output, tuple(last)
 
     def _run_packed(self, input: PackedSequence, states: State | None) -> tuple[PackedSequence, State]:
         data, batch_sizes, order, way_back = input
         self._check_input(data, 2)
         sizes = batch_sizes.tolist()
-        output, last = self._run(data, sizes, self._start(states, data, sizes[0], order))
+        output, last = self._run(data, sizes, self._start(states, sizes[0], order))
         if way_back is not None:
             last = tuple(part.index_select(1, way_back) for part in last)
         return PackedSequence(output, batch_sizes, order, way_back), last
@@ -214,7 +217,7 @@ class RNNBase(Module):
         steps, batch = input.shape[:2]
         if steps == 0:
             raise _core.ShapeError("Expected sequence length to be larger than 0 in RNN")
-        start = self._start(states, input, batch, None)
+        start = self._start(states, batch, None)
         output, last = self._run(input.reshape(steps * batch, input.shape[2]), [batch] * steps, start)
         output = output.reshape(steps, batch, output.shape[1])
         if not batched:

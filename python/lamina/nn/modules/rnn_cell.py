@@ -1,6 +1,4 @@
-"""Single steps of recurrent layers: RNNCell, LSTMCell, GRUCell.
-
-Their laws: lamina.nn.functional.recurrent."""
+"""Single steps of recurrent layers: RNNCell, LSTMCell, GRUCell. Whole sequences: lamina.nn.modules.rnn."""
 
 from __future__ import annotations
 
@@ -11,10 +9,11 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn import init
-from lamina.nn.functional.recurrent import STEPS, State
 from lamina.nn.modules.module import Module
 from lamina.nn.parameter import Parameter
 
+# What a cell hands from step to step: (hidden) or (hidden, cell).
+State = tuple[Tensor, ...]
 # The rows of a weight are those of so many gates.
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
@@ -69,11 +68,11 @@ class RNNCellBase(Module):
         if not batched:
             input = input.unsqueeze(0)
             states = None if states is None else tuple(part.unsqueeze(0) for part in states)
-        if states is None:
-            states = (lamina.zeros(input.shape[0], self.hidden_size, dtype=input.dtype),) * parts
-        self._check(input, states)
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, None)
-        after = STEPS[mode](_core.linear(input, self.weight_ih, self.bias_ih), states, weights)
+        self._check(input, states or ())
+        h, c = (*(part.unsqueeze(0) for part in states or ()), None, None)[:2]
+        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, None]
+        output, *last = _core.recurrent(mode, input, [input.shape[0]], h, c, weights)
+        after = (output, *(part.squeeze(0) for part in last[1:]))
         return after if batched else tuple(part.squeeze(0) for part in after)
 
     def _check(self, input: Tensor, states: State) -> None:
