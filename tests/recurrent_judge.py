@@ -1,8 +1,8 @@
-"""The laws of recurrent layers: one step of each kind of cell, and sequences of steps in packed form.
+"""The judge of fused recurrent layers: the same laws, made of single ops, one step after the other.
 
 A sequence is packed: data (total, features) holds all rows of step 0, then those of step 1 and so on, and
 ``sizes`` says how many rows each step has, longest sequences first, so that they never grow in number. A
-batch of equal lengths is the case of equal sizes. Layers: lamina.nn.modules.rnn, lamina.nn.modules.rnn_cell.
+batch of equal lengths is the case of equal sizes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 import lamina
 from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.noise import dropout
 
 # What a cell hands from step to step: (hidden) or (hidden, cell). The hidden state is its output.
 State = tuple[Tensor, ...]
@@ -112,18 +111,15 @@ def recurrent(
     state: State,
     weights: Sequence[Weights],
     bidirectional: bool = False,
-    dropout_p: float = 0.0,
 ) -> tuple[Tensor, State]:
     """Layers of cells over packed ``data`` (total, features) -> (total, directions * hidden), last state.
 
     ``mode`` is a key of ``STEPS``; parts of ``state`` are (layers * directions, batch, hidden), ``weights``
-    has one entry for each layer and direction. ``dropout_p`` acts on what layers hand to the next one.
+    has one entry for each layer and direction.
     """
     directions = 2 if bidirectional else 1
     last: list[State] = []
     for place, own in enumerate(weights):
-        if place and place % directions == 0:
-            data = dropout(data, dropout_p, dropout_p > 0)
         if place % directions == 0:
             halves = []
         # The input's part of all steps at once; the state's part can only be had step by step.

@@ -255,6 +255,7 @@ GRADIENT = {
     "dropout": "test_nn_norm.py::test_dropout_zeroes_and_scales",
     "conv_transpose2d": "test_nn_transposed.py::test_conv_transpose2d",
     "split_with_sizes": "test_ops.py::test_gradient",  # in the line of split
+    "recurrent": "test_nn_recurrent_fused.py::test_gradients_by_differences",
     "trunc_divide": "piecewise constant",
     "randperm": RANDOM,
     "sgd_step": STEP,

@@ -183,8 +183,8 @@ void bind_recurrent(py::module_& m) {
         return ops::recurrent(cell_from(mode), x, sizes, h, c, Tensors(weights.begin(), weights.end()),
                               bidirectional, dropout, default_generator());
       },
-      arg("mode"), arg("input"), arg("sizes"), arg("h"), arg("c"), arg("weights"), arg("bidirectional") = false,
-      arg("dropout") = 0.0, Free());
+      arg("mode"), arg("input"), arg("sizes"), arg("h"), arg("c"), arg("weights"),
+      arg("bidirectional") = false, arg("dropout") = 0.0, Free());
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ struct RecurrentWeight {
 };
 struct RecurrentPass {
   RecurrentWeight weight;
-  const void *h, *c;    // first states (batch, out), (batch, hidden)
+  const void *h, *c;  // first states (batch, out), (batch, hidden)
   void *h_last, *c_last;
   void* gates;  // with keeps, but for Rnn: (total, pitch), activated
   void* cells;  // with keeps, Lstm: c' of all rows (total, hidden)
@@ -57,10 +57,10 @@ struct RecurrentGrad {
   const void *h, *c, *gates, *cells;
   const void *grad_h_last, *grad_c_last;  // null: zero
   void *grad_h, *grad_c;                  // of the first states
-  void* grad_gates;  // (total, pitch): of a + b, for Gru of a and behind them of b_n
-  void* grad_bias;   // (gate_parts * hidden), the sums of grad_gates; or null
-  void* unprojected;      // with hr: h' before it (total, hidden)
-  void* grad_projected;   // with hr: the gradient of h' behind it (total, projection)
+  void* grad_gates;                       // (total, pitch): of a + b, for Gru of a and behind them of b_n
+  void* grad_bias;                        // (gate_parts * hidden), the sums of grad_gates; or null
+  void* unprojected;                      // with hr: h' before it (total, hidden)
+  void* grad_projected;                   // with hr: the gradient of h' behind it (total, projection)
 };
 
 }  // namespace lamina

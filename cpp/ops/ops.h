@@ -269,11 +269,13 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
                   const Tensor& running_var, bool training, double momentum, double eps);
 
 // ---- recurrent layers (recurrent.cpp)
-// x (total, input): packed rows, sizes[t] of them at step t, never growing. h, c (layers * directions, batch, ...),
-// undefined for zeros. Weights of each layer and direction: ih, hh, bias_ih, bias_hh, hr, the last three or one
-// may be undefined. Gives y (total, directions * out), the last h, and of Lstm the last c. Between layers, dropout.
-Tensors recurrent(Cell cell, const Tensor& x, const std::vector<int64_t>& sizes, const Tensor& h, const Tensor& c,
-                  const Tensors& weights, bool bidirectional, double dropout_p, Generator& generator);
+// x (total, input): packed rows, sizes[t] of them at step t, never growing. h, c (layers * directions, batch,
+// ...), undefined for zeros. Weights of each layer and direction: ih, hh, bias_ih, bias_hh, hr, the last
+// three or one may be undefined. Gives y (total, directions * out), the last h, and of Lstm the last c.
+// Between layers, dropout.
+Tensors recurrent(Cell cell, const Tensor& x, const std::vector<int64_t>& sizes, const Tensor& h,
+                  const Tensor& c, const Tensors& weights, bool bidirectional, double dropout_p,
+                  Generator& generator);
 
 // ---- optimizers (optim.cpp): in place, not recorded
 void sgd_step(const Tensors& params, const Tensors& grads, const Tensors& momentum_buffers,

@@ -62,9 +62,7 @@ struct LayerGrad {
   const Recurrent p;
   Back& back;
 
-  bool needs(int direction, int weight) const {
-    return back.needs(kStates + direction * kWeights + weight);
-  }
+  bool needs(int direction, int weight) const { return back.needs(kStates + direction * kWeights + weight); }
 
   // Runs the kernel; fills `grads` for h and c, and what the products below are made of.
   Tensor gates[2], bias[2], unprojected[2], projected[2];
@@ -228,7 +226,8 @@ namespace {
 
 void check_shape(const Tensor& x, const Shape& shape, Dtype dtype, const char* what) {
   if (!x.defined()) return;
-  if (x.shape() != shape) fail<ShapeError>("recurrent: expected ", what, " of shape ", shape, ", got ", x.shape());
+  if (x.shape() != shape)
+    fail<ShapeError>("recurrent: expected ", what, " of shape ", shape, ", got ", x.shape());
   if (x.dtype() != dtype)
     fail<TypeError>("recurrent: expected ", what, " of dtype ", name_of(dtype), ", got ", name_of(x.dtype()));
 }
@@ -246,8 +245,8 @@ std::shared_ptr<const PackedRows> rows_of(const Tensor& x, const std::vector<int
     rows->offsets.push_back(rows->offsets.back() + size);
   }
   if (sizes.empty() || rows->offsets.back() != x.size(0) || (before == 0 && x.size(0) > 0))
-    fail<ShapeError>("recurrent: expected positive sizes of steps with the sum ", x.size(0), " of all rows, got ",
-                     sizes.size(), " steps with ", rows->offsets.back());
+    fail<ShapeError>("recurrent: expected positive sizes of steps with the sum ", x.size(0),
+                     " of all rows, got ", sizes.size(), " steps with ", rows->offsets.back());
   return rows;
 }
 
@@ -261,13 +260,15 @@ void check_weights(Cell cell, const Tensor& x, int64_t hidden, int64_t out, int6
   if (!w[0].defined() || !w[1].defined() || w[2].defined() != w[3].defined())
     fail<ShapeError>("recurrent: expected weight_ih, weight_hh and both biases or none");
   if (w[4].defined() != (out != hidden) || (w[4].defined() && cell != Cell::Lstm))
-    fail<ShapeError>("recurrent: expected weight_hr for an LSTM whose states are smaller than its cells alone");
+    fail<ShapeError>(
+        "recurrent: expected weight_hr for an LSTM whose states are smaller than its cells alone");
 }
 
 }  // namespace
 
-Tensors recurrent(Cell cell, const Tensor& x, const std::vector<int64_t>& sizes, const Tensor& h, const Tensor& c,
-                  const Tensors& weights, bool bidirectional, double dropout_p, Generator& generator) {
+Tensors recurrent(Cell cell, const Tensor& x, const std::vector<int64_t>& sizes, const Tensor& h,
+                  const Tensor& c, const Tensors& weights, bool bidirectional, double dropout_p,
+                  Generator& generator) {
   if (!is_floating(x.dtype()))
     fail<TypeError>("recurrent: expected a floating dtype, got ", name_of(x.dtype()));
   if (is_half(x.dtype())) {

@@ -1,4 +1,5 @@
-// A recurrent layer made of other ops, step by step: differentiable to any order, and right for sizes of zero.
+// A recurrent layer made of other ops, step by step: differentiable to any order, and right for sizes of
+// zero.
 #include <algorithm>
 
 #include "ops/recurrent.h"

@@ -77,7 +77,8 @@ void prepare(const Pass<T>& pass) {
   const T *ih = static_cast<const T*>(w.ih), *hh = static_cast<const T*>(w.hh);
   for (int64_t g = 0; g < layer.gates && layer.packs(); g++) {
     const int64_t rows = g * p.hidden, panel = TileSize<T>::columns;
-    pack_panels(ih + rows * p.input, 1, p.input, p.input, p.hidden, layer.gates, pass.ih + g * panel * p.input);
+    pack_panels(ih + rows * p.input, 1, p.input, p.input, p.hidden, layer.gates,
+                pass.ih + g * panel * p.input);
     pack_panels(hh + rows * layer.out, 1, layer.out, layer.out, p.hidden, layer.gates,
                 pass.hh + g * panel * layer.out);
   }
@@ -89,7 +90,8 @@ void prepare(const Pass<T>& pass) {
     pass.bias[i] = bias_ih ? bias_ih[i] + (i < apart ? bias_hh[i] : T(0)) : T(0);
   const T *h = static_cast<const T*>(pass.given->h), *c = static_cast<const T*>(pass.given->c);
   for (int64_t r = 0; r < p.batch(); r++) {
-    for (T* state : pass.states) memcpy(state + r * layer.state_row, h + r * layer.out, layer.out * sizeof(T));
+    for (T* state : pass.states)
+      memcpy(state + r * layer.state_row, h + r * layer.out, layer.out * sizeof(T));
   }
   if (c) memcpy(pass.given->c_last, c, p.batch() * p.hidden * sizeof(T));
 }
@@ -132,7 +134,8 @@ void multiply_input(const Pass<T>& pass, int64_t block, int64_t r0, int64_t r1, 
 
 // The state's products of the i-th step and its cells.
 template <class T>
-void step_units(const Pass<T>& pass, int64_t i, int64_t block, int64_t r0, int64_t r1, int64_t u0, int64_t u1) {
+void step_units(const Pass<T>& pass, int64_t i, int64_t block, int64_t r0, int64_t r1, int64_t u0,
+                int64_t u1) {
   const Layer<T>& layer = *pass.layer;
   const Recurrent& p = layer.p;
   const int64_t t = layer.step(pass.direction, i), rows = min_of(r1, p.sizes[t]) - r0;
@@ -147,7 +150,8 @@ void step_units(const Pass<T>& pass, int64_t i, int64_t block, int64_t r0, int64
   cells.gates_row = layer.pitch;
   cells.before = pass.states[i % 2] + r0 * layer.state_row;
   cells.before_row = layer.state_row;
-  cells.after = pass.inner ? pass.inner + r0 * pass.inner_row : pass.states[(i + 1) % 2] + r0 * layer.state_row;
+  cells.after =
+      pass.inner ? pass.inner + r0 * pass.inner_row : pass.states[(i + 1) % 2] + r0 * layer.state_row;
   cells.after_row = pass.inner ? pass.inner_row : layer.state_row;
   cells.y = pass.inner ? nullptr : pass.y + row * pass.y_row;
   cells.y_row = pass.y_row;
@@ -229,14 +233,14 @@ void walk_units(const Pass<T>& pass) {
   const int64_t batch = layer.p.batch();
   for (int64_t block = 0; block < layer.p.steps; block += pass.ahead_steps) {
     const int64_t end = min_of(layer.p.steps, block + pass.ahead_steps);
-    layer.share_panels(layer.unit_panels, [&](int64_t u0, int64_t u1) {
-      multiply_input(pass, block, 0, batch, u0, u1);
-    });
+    layer.share_panels(layer.unit_panels,
+                       [&](int64_t u0, int64_t u1) { multiply_input(pass, block, 0, batch, u0, u1); });
     for (int64_t i = block; i < end; i++) {
       layer.share_panels(layer.unit_panels,
                          [&](int64_t u0, int64_t u1) { step_units(pass, i, block, 0, batch, u0, u1); });
       if (pass.inner)
-        layer.share_panels(layer.out_panels, [&](int64_t j0, int64_t j1) { project(pass, i, 0, batch, j0, j1); });
+        layer.share_panels(layer.out_panels,
+                           [&](int64_t j0, int64_t j1) { project(pass, i, 0, batch, j0, j1); });
     }
   }
 }
@@ -266,7 +270,8 @@ void plain_products(const Pass<T>& pass, int64_t i, F&& f) {
                   static_cast<const T*>(nullptr)));
   if (p.cell == Cell::Gru)
     f(plain_product(p.dtype, rows, hidden, out, h, layer.state_row, hh + 2 * hidden * out, 1, out,
-                    gates + 3 * hidden, layer.pitch, 0, pass.bias_hh() ? pass.bias_hh() + 2 * hidden : nullptr));
+                    gates + 3 * hidden, layer.pitch, 0,
+                    pass.bias_hh() ? pass.bias_hh() + 2 * hidden : nullptr));
 }
 template <class T>
 Gemm plain_projection(const Pass<T>& pass, int64_t i) {
@@ -286,9 +291,8 @@ void walk_plain(const Pass<T>& pass) {
   for (int64_t i = 0; i < layer.p.steps; i++) {
     plain_products(pass, i, multiply);
     const int64_t rows = layer.p.sizes[layer.step(pass.direction, i)];
-    parallel_range(rows, max_of(1, kGrain / 8 / layer.p.hidden), [&](int64_t r0, int64_t r1) {
-      step_units(pass, i, 0, r0, r1, 0, layer.unit_panels);
-    });
+    parallel_range(rows, max_of(1, kGrain / 8 / layer.p.hidden),
+                   [&](int64_t r0, int64_t r1) { step_units(pass, i, 0, r0, r1, 0, layer.unit_panels); });
     if (pass.inner) {
       multiply(plain_projection(pass, i));
       project(pass, i, 0, rows, 0, layer.out_panels);
@@ -320,7 +324,8 @@ size_t plain_scratch(const Layer<T>& layer) {
   };
   for (int64_t t = 0; t < p.steps; t++) {
     count(p.sizes[t], layer.gates * p.hidden, p.input, p.input, layer.pitch);
-    for (int64_t n = 1; n <= layer.gates; n++) count(p.sizes[t], n * p.hidden, layer.out, layer.state_row, layer.pitch);
+    for (int64_t n = 1; n <= layer.gates; n++)
+      count(p.sizes[t], n * p.hidden, layer.out, layer.state_row, layer.pitch);
     count(p.sizes[t], layer.out, p.hidden, p.hidden + 16, layer.state_row);
   }
   return most;
@@ -355,7 +360,8 @@ size_t forward(const Recurrent& p, const void* x, const RecurrentPass* given, vo
 }  // namespace
 
 void recurrent(const Recurrent& p, const void* x, const RecurrentPass* passes, void* y, void* scratch) {
-  p.dtype == Dtype::Float64 ? forward<double>(p, x, passes, y, scratch) : forward<float>(p, x, passes, y, scratch);
+  p.dtype == Dtype::Float64 ? forward<double>(p, x, passes, y, scratch)
+                            : forward<float>(p, x, passes, y, scratch);
 }
 size_t recurrent_scratch(const Recurrent& p) {
   return p.dtype == Dtype::Float64 ? forward<double>(p, nullptr, nullptr, nullptr, nullptr)

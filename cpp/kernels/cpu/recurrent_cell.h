@@ -124,11 +124,11 @@ struct CellRowGrad {
   const T* y;                      // h' (Rnn)
   const T* grad_y;                 // of h', what came from above
   const T* grad_h;                 // of h', what the next step sent
-  T* direct;       // Gru: what goes to h past the products
-  T* grad_c;       // Lstm: of c', replaced by that of c
-  T* unprojected;  // Lstm: h', or null
+  T* direct;                       // Gru: what goes to h past the products
+  T* grad_c;                       // Lstm: of c', replaced by that of c
+  T* unprojected;                  // Lstm: h', or null
   T* grad_gates;
-  T* bias;   // (gate_parts * hidden): added to, or null
+  T* bias;  // (gate_parts * hidden): added to, or null
 };
 
 template <class T, class V, class Lanes>

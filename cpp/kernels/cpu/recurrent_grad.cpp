@@ -16,9 +16,9 @@ struct Way {
   const RecurrentGrad* given;
   const T *y, *grad_y;  // this direction's columns; grad_y may be null
   int64_t y_row;
-  T *hh, *hr;   // packed for the way back, or null
-  T* inner;     // with a projection: the gradient of h' before it (batch, inner_row)
-  T* bias;      // sums of kBiasRows rows each (groups, parts * hidden), or null
+  T *hh, *hr;  // packed for the way back, or null
+  T* inner;    // with a projection: the gradient of h' before it (batch, inner_row)
+  T* bias;     // sums of kBiasRows rows each (groups, parts * hidden), or null
   int64_t inner_row;
   void* product_scratch;
 
@@ -128,7 +128,8 @@ void grad_units(const Way<T>& way, int64_t t, int64_t r0, int64_t rows, int64_t 
   }
 }
 
-// What goes to the state before, for panels [j0, j1) of its columns. Gru: the gates of b are not side by side.
+// What goes to the state before, for panels [j0, j1) of its columns. Gru: the gates of b are not side by
+// side.
 template <class T>
 void send(const Way<T>& way, int64_t t, int64_t r0, int64_t rows, int64_t j0, int64_t j1) {
   const Layer<T>& layer = *way.layer;
@@ -208,14 +209,15 @@ void walk_plain(const Way<T>& way) {
                          way.inner_row, 0, none),
            way.product_scratch);
     }
-    parallel_range(chunks_of(rows, kBiasRows), max_of(1, kGrain / 32 / p.hidden), [&](int64_t g0, int64_t g1) {
-      const int64_t r0 = g0 * kBiasRows;
-      grad_units(way, t, r0, min_of(rows, g1 * kBiasRows) - r0, 0, layer.unit_panels);
-    });
+    parallel_range(chunks_of(rows, kBiasRows), max_of(1, kGrain / 32 / p.hidden),
+                   [&](int64_t g0, int64_t g1) {
+                     const int64_t r0 = g0 * kBiasRows;
+                     grad_units(way, t, r0, min_of(rows, g1 * kBiasRows) - r0, 0, layer.unit_panels);
+                   });
     const T* grad = way.grad_gates() + layer.offsets[t] * layer.pitch;
     const auto multiply = [&](const T* a, const T* b, int64_t k, double beta) {
-      gemm(plain_product(p.dtype, rows, layer.out, k, a, layer.pitch, b, layer.out, 1, way.grad_h(), layer.out,
-                         beta, none),
+      gemm(plain_product(p.dtype, rows, layer.out, k, a, layer.pitch, b, layer.out, 1, way.grad_h(),
+                         layer.out, beta, none),
            way.product_scratch);
     };
     multiply(grad, hh, first, gru);

@@ -1,6 +1,7 @@
 // Products of a few rows with a weight that is packed once and read at every step: panels as wide as gemm's
-// tile, so that a step packs nothing. One or few rows meet several panels at a time, which hides the latency of
-// the multiply-add. Each value is one chain of additions along k in blocks of fixed length, whatever the tile.
+// tile, so that a step packs nothing. One or few rows meet several panels at a time, which hides the latency
+// of the multiply-add. Each value is one chain of additions along k in blocks of fixed length, whatever the
+// tile.
 #pragma once
 
 #include "kernels/cpu/gemm_pack.h"

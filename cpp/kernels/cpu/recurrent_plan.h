@@ -1,6 +1,7 @@
 // How a recurrent layer is cut: where packed rows lie, who does what, and the scratch memory both ways share.
-// Rows of a batch never meet, so each thread takes some of them from the first step to the last without waiting
-// for anyone, as long as the weight of the state stays in its cache; else units are shared at every step.
+// Rows of a batch never meet, so each thread takes some of them from the first step to the last without
+// waiting for anyone, as long as the weight of the state stays in its cache; else units are shared at every
+// step.
 #pragma once
 
 #include "kernels/cpu/recurrent_panel.h"
@@ -31,8 +32,8 @@ struct Carver {
   }
 };
 
-// Who does what: rows of each direction cut into `jobs` parts, or one direction after the other with its units
-// cut at each step.
+// Who does what: rows of each direction cut into `jobs` parts, or one direction after the other with its
+// units cut at each step.
 struct Sharing {
   bool by_rows;
   int64_t jobs;
@@ -61,7 +62,8 @@ static Sharing sharing_of(const Recurrent& p, int64_t item) {
   const int64_t threads = most_threads(), state = gates_of(p.cell) * p.hidden * p.out();
   const int64_t wanted = min_of(chunks_of(threads, p.directions), p.batch() / kShareRows);
   const bool fits = state * item <= kStateBytes, small = state * p.batch() < kStepGrain;
-  s.by_rows = p.steps >= kPackedSteps && (threads == 1 || small || p.directions >= threads || (fits && wanted > 1));
+  s.by_rows =
+      p.steps >= kPackedSteps && (threads == 1 || small || p.directions >= threads || (fits && wanted > 1));
   cut_rows(p, s.by_rows ? max_of(1, wanted) : 1, &s);
   return s;
 }
@@ -115,8 +117,8 @@ template <class T>
 static Gemm plain_product(Dtype dtype, int64_t rows, int64_t columns, int64_t k, const T* a, int64_t a_row,
                           const T* b, int64_t b_k, int64_t b_column, T* c, int64_t c_row, double beta,
                           const T* bias) {
-  return {dtype, 1, rows, columns, k, a, b, c, {a_row, 1, 0}, {b_k, b_column, 0}, {c_row, 1, 0}, 1, beta, bias,
-          false, Epilogue::None};
+  return {dtype, 1,    rows,  columns,       k, a, b, c, {a_row, 1, 0}, {b_k, b_column, 0}, {c_row, 1, 0}, 1,
+          beta,  bias, false, Epilogue::None};
 }
 
 }  // namespace lamina::LAMINA_ISA
