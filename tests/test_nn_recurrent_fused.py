@@ -229,7 +229,7 @@ def test_changing_a_saved_weight_before_the_way_back_is_refused() -> None:
     output = layer(x)[0].sum()
     with lamina.no_grad():
         layer.weight_hh_l0.add_(1.0)
-    with pytest.raises(RuntimeError, match="in place|inplace"):
+    with pytest.raises(RuntimeError, match=r"in place|inplace"):
         output.backward()
 
 
