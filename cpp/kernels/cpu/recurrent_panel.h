@@ -120,6 +120,7 @@ static void multiply_few(const PanelProduct<T>* products, int64_t count) {
 // Products of the same rows of a.
 template <class T>
 static void multiply_panels(const PanelProduct<T>* products, int64_t count) {
+  if (count <= 0) return;
   switch (products[0].rows) {
     case 1:
       return multiply_few<T, 1>(products, count);
