@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
-import numpy as np
+from lamina import _core
 
 ALIGNMENT = 64  # bytes; what the core's own storage has
 
@@ -118,10 +118,8 @@ class Source:
 
 
 def aligned(size: int) -> memoryview:
-    """Writable memory that begins at a multiple of ``ALIGNMENT``."""
-    room: Any = np.empty(size + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    return memoryview(room)[start : start + size]
+    """Writable memory of the core's allocator, which reuses it and begins it at a multiple of ``ALIGNMENT``."""
+    return _core.to_bytes(_core.empty((size,), dtype=_core.uint8))
 
 
 def _can_fill(file: Any) -> bool:
