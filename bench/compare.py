@@ -4,7 +4,7 @@
 
 Each round times every library once and the machine's own limit beside them (limit.cpp), so that a change of
 clock or a neighbour's load hits all alike. Speeds compare the fastest rounds; medians are printed to judge
-the noise. What is timed stands in workload.py and image_workload.py.
+the noise. What is timed stands in *workload.py.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from types import ModuleType
 
 HERE = Path(__file__).resolve().parent
 WHEEL_LIMIT_MB, IMPORT_LIMIT_MS, IMPORT_LIMIT_MB = 5.0, 40.0, 15.0
+FILE_LIMIT_MS, FILE_LIMIT_MB = 100.0, 20.0  # a model's weights from a warm file
 MIN_SAMPLE_S = 0.03
 # Threads spin for a while after their work; the next library must not compete with them.
 PAUSE_S = 0.03
@@ -37,10 +38,11 @@ def main() -> None:
         os.environ[name] = str(options.threads)
     os.environ["OPENBLAS_THREAD_TIMEOUT"] = "20"  # spin for 2^20 cycles, not 2^28, which outlasts any pause
     sys.path.insert(0, str(HERE))
+    import file_workload
     import image_workload
     import workload
 
-    rows = workload.WORKLOADS + image_workload.WORKLOADS
+    rows = workload.WORKLOADS + image_workload.WORKLOADS + file_workload.WORKLOADS
     chosen = [w for w in rows if not options.only or any(name in w.name for name in options.only)]
     if chosen:
         libraries = load_libraries(options)
@@ -51,6 +53,8 @@ def main() -> None:
         print()
     if not options.only or "import" in options.only:
         print_import_cost(options)
+    if not options.only or "file" in options.only:
+        print_file_cost(file_workload.written("model.safetensors"))
     if not options.only or "wheel" in options.only:
         print_wheel_size()
 
@@ -60,7 +64,9 @@ def parse_options() -> argparse.Namespace:
         description="Times lamina beside NumPy and PyTorch, alternating in one run."
     )
     add = parser.add_argument
-    add("--only", nargs="+", metavar="NAME", help="rows whose name contains a NAME; also: import, wheel")
+    add(
+        "--only", nargs="+", metavar="NAME", help="rows whose name contains a NAME; also: import, file, wheel"
+    )
     add("--rounds", type=int, default=7, help="rounds per workload (default 7)")
     add("--threads", type=int, default=2, help="threads of every library (default 2)")
     add("--no-torch", action="store_true", help="leave PyTorch out even where it is installed")
@@ -225,6 +231,19 @@ def print_import_cost(options: argparse.Namespace) -> None:
             kept = milliseconds <= IMPORT_LIMIT_MS and megabytes <= IMPORT_LIMIT_MB
             text += f" (limit {IMPORT_LIMIT_MS:.0f} ms, {IMPORT_LIMIT_MB:.0f} MB{'' if kept else ', MISSED'})"
         print(text)
+
+
+def print_file_cost(path: str) -> None:
+    """What loading costs a process that has done nothing else, which rows of repeated calls cannot say."""
+    command = [sys.executable, HERE / "file_cost.py", path]
+    samples = [subprocess.check_output(command, text=True).split() for _ in range(3)]
+    milliseconds, megabytes = (min(map(float, column)) for column in zip(*samples, strict=True))
+    size = os.path.getsize(path) / 1e6
+    kept = milliseconds <= FILE_LIMIT_MS and megabytes <= size + FILE_LIMIT_MB
+    print(
+        f"safetensors of {size:.0f} MB into a model: {milliseconds:.0f} ms, {megabytes:.0f} MB at most "
+        f"(limit {FILE_LIMIT_MS:.0f} ms, the file and {FILE_LIMIT_MB:.0f} MB{'' if kept else ', MISSED'})"
+    )
 
 
 def print_wheel_size() -> None:

@@ -118,7 +118,7 @@ class Source:
 
 
 def aligned(size: int) -> memoryview:
-    """Writable memory of the core's allocator, which reuses it and begins it at a multiple of ``ALIGNMENT``."""
+    """Writable memory of the core's allocator, which reuses it; it begins at a multiple of ``ALIGNMENT``."""
     return _core.to_bytes(_core.empty((size,), dtype=_core.uint8))
 
 
