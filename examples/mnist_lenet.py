@@ -150,6 +150,7 @@ def main() -> None:
     page = options.out / "report.png"
     viz.classification_report(history, *test.tensors, probabilities).savefig(page, dpi=150)
     print(f"drawn to {page}: learning curves, confusion matrix, misread digits")
+    print("next: make demo-transfer, where networks that have learned already learn something else")
 
 
 if __name__ == "__main__":
