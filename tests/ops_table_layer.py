@@ -269,4 +269,20 @@ NORMS = [
     ),
 ]
 
-LAYER = MATRIX + LINALG + IMAGES + NORMS
+ATTENTION = [
+    Case(
+        "scaled_dot_product_attention",
+        calls(
+            (numbers(4, 3), numbers(5, 3, seed=1), numbers(5, 2, seed=2)),
+            (numbers(2, 3, 4, 3), numbers(3, 5, 3, seed=1), numbers(2, 1, 5, 2, seed=2)),
+            (numbers(2, 4, 3), numbers(2, 5, 3, seed=1), numbers(2, 5, 2, seed=2), numbers(4, 5, seed=3)),
+            (M, numbers(6, 4, seed=1), numbers(6, 4, seed=2), None, 0.0, True, 0.3),
+            (numbers(1, 4, 2, 3), numbers(1, 2, 9, 3), numbers(1, 2, 9, 2), None, 0.0, False, None, True),
+        ),
+        ref.scaled_dot_product_attention,
+        tolerance=40,
+        half=False,
+    ),
+]
+
+LAYER = MATRIX + LINALG + IMAGES + NORMS + ATTENTION

@@ -294,6 +294,29 @@ def layer_norm(x: Array, shape: Any, weight: Any = None, bias: Any = None, eps: 
     return y if bias is None else y + bias
 
 
+def scaled_dot_product_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Any = None,
+    dropout: float = 0.0,
+    causal: bool = False,
+    scale: float | None = None,
+    grouped: bool = False,
+) -> Array:
+    assert dropout == 0.0
+    if grouped:
+        k, v = (x.repeat(q.shape[-3] // x.shape[-3], -3) for x in (k, v))
+    scores = q @ k.swapaxes(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if causal:
+        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+    if mask is not None:
+        scores = scores + (np.where(mask, 0.0, -np.inf) if mask.dtype == bool else mask)
+    top = scores.max(-1, keepdims=True)
+    powers = np.exp(scores - np.where(np.isinf(top), 0.0, top))
+    return powers / np.maximum(powers.sum(-1, keepdims=True), 1e-300) @ v
+
+
 def rms_norm(x: Array, shape: Any, weight: Any = None, eps: float = 1e-6) -> Array:
     dims = tuple(range(x.ndim - len(shape), x.ndim))
     y = x / np.sqrt((x * x).mean(dims, keepdims=True) + eps)

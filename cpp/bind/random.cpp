@@ -96,6 +96,15 @@ void bind_random(py::module_& m) {
   m.def(
       "dropout", [](const Tensor& x, double p, Generator* g) { return ops::dropout(x, p, chosen(g)); },
       arg("input"), arg("p"), gen, Free());
+  m.def(
+      "scaled_dot_product_attention",
+      [](const Tensor& q, const Tensor& k, const Tensor& v, const MaybeTensor& mask, double dropout_p,
+         bool causal, std::optional<double> scale, bool grouped) {
+        return ops::scaled_dot_product_attention(q, k, v, mask, dropout_p, causal, scale, grouped,
+                                                 default_generator());
+      },
+      arg("query"), arg("key"), arg("value"), arg("attn_mask") = py::none(), arg("dropout_p") = 0.0,
+      arg("is_causal") = false, arg("scale") = py::none(), arg("enable_gqa") = false, Free());
 }
 
 }  // namespace lamina::bind

@@ -137,6 +137,26 @@ struct Gemm {
   Epilogue epilogue;
 };
 
+// ---- attention
+// ---------------------------------------------------------------------------------------------------
+
+// One of the arrays of attention: (batch, heads, rows, columns).
+struct AttentionSide {
+  void* data;
+  int64_t batch, head, row, column;  // strides
+};
+// out = softmax(scale * q @ k^T + mask) @ v for each head; kv_heads divides heads, and head h looks at k and
+// v of head h * kv_heads / heads. A query that sees nothing gets zeros.
+struct Attention {
+  Dtype dtype;
+  int64_t batch, heads, kv_heads;
+  int64_t queries, keys;
+  int64_t size, value_size;          // columns of q and k, and of v and out
+  AttentionSide q, k, v, mask, out;  // mask (queries x keys, added, of dtype): data null where there is none
+  bool causal;                       // query i sees keys 0 to i
+  double scale;
+};
+
 // ---- images (contiguous N, C, H, W)
 // ------------------------------------------------------------------------------
 
@@ -292,6 +312,15 @@ struct Kernels {
 
   void (*gemm)(const Gemm&, void* scratch);
   size_t (*gemm_scratch)(const Gemm&);
+
+  // lse (batch, heads, queries) float (double for float64), kept for the way back: the logarithm of the sum
+  // of the exponentials, inf where a query sees nothing. May be null.
+  void (*attention)(const Attention&, void* lse, void* scratch);
+  size_t (*attention_scratch)(const Attention&);
+  // g, the gradient of out; dq, dk, dv are written, as large as q, k, v.
+  void (*attention_grad)(const Attention&, const void* lse, const AttentionSide& g, const AttentionSide& dq,
+                         const AttentionSide& dk, const AttentionSide& dv, void* scratch);
+  size_t (*attention_grad_scratch)(const Attention&);
 
   void (*conv2d)(const Conv2d&, const void* x, const void* w, const void* bias /* or null */, void* y,
                  void* scratch);

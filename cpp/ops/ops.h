@@ -247,6 +247,13 @@ Tensor linear(const Tensor& x, const Tensor& weight,
 Tensor addmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha);
 Tensor baddbmm(const Tensor& x, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha);
 
+// ---- attention (attention.cpp): (..., l, e), (..., s, e), (..., s, d) -> (..., l, d); mask (..., l, s) or
+// undefined, bool (true: is seen) or floating (added). scale: 1 / sqrt(e) unless given. grouped: dimension -3
+// of key and value divides that of query.
+Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                                    const Tensor& mask, double dropout_p, bool causal,
+                                    std::optional<double> scale, bool grouped, Generator& generator);
+
 // ---- images (conv.cpp, pool.cpp): x (n, c, h, w) or (c, h, w)
 struct Window {
   Dims stride, padding, dilation;  // two values each

@@ -33,6 +33,10 @@ static constexpr Kernels make_table() {
   table.nll_loss_grad = nll_loss_grad;
   table.gemm = gemm;
   table.gemm_scratch = gemm_scratch;
+  table.attention = attention;
+  table.attention_scratch = attention_scratch;
+  table.attention_grad = attention_grad;
+  table.attention_grad_scratch = attention_grad_scratch;
   table.conv2d = conv2d;
   table.conv2d_scratch = conv2d_scratch;
   table.conv2d_grad_input = conv2d_grad_input;

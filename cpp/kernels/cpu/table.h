@@ -42,6 +42,12 @@ void nll_loss_grad(const Rows&, const void* g, bool g_single, const int64_t* tar
 void gemm(const Gemm&, void* scratch);
 size_t gemm_scratch(const Gemm&);
 
+void attention(const Attention&, void* lse, void* scratch);
+size_t attention_scratch(const Attention&);
+void attention_grad(const Attention&, const void* lse, const AttentionSide& g, const AttentionSide& dq,
+                    const AttentionSide& dk, const AttentionSide& dv, void* scratch);
+size_t attention_grad_scratch(const Attention&);
+
 void conv2d(const Conv2d&, const void* x, const void* w, const void* bias, void* y, void* scratch);
 size_t conv2d_scratch(const Conv2d&);
 void conv2d_grad_input(const Conv2d&, const void* g, const void* w, void* dx, void* scratch);

@@ -1,10 +1,7 @@
-"""Scaled dot-product attention, composed of two matrix products and a softmax."""
+"""Scaled dot-product attention: softmax(q k^T) v, computed in blocks without the matrix of scores."""
 
 from __future__ import annotations
 
-import math
-
-import lamina
 from lamina import _core
 from lamina._core import Tensor
 
@@ -36,41 +33,6 @@ def scaled_dot_product_attention(
     >>> lamina.nn.functional.scaled_dot_product_attention(x, x, x).shape[2]
     4
     """
-    if is_causal and attn_mask is not None:
-        raise _core.ShapeError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
-    if attn_mask is not None and attn_mask.dtype != lamina.bool and not attn_mask.is_floating_point():
-        raise _core.DtypeError(
-            "scaled_dot_product_attention: Expected attn_mask dtype to be bool or float, "
-            f"but got {attn_mask.dtype}"
-        )
-    if enable_gqa:
-        key, value = _repeat_heads(query, key), _repeat_heads(query, value)
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = (query * scale).matmul(key.transpose(-2, -1))
-    if is_causal:
-        attn_mask = lamina.ones(query.shape[-2], key.shape[-2], dtype=lamina.bool).tril(0)
-    seeing = None
-    if attn_mask is not None:
-        allowed = attn_mask if attn_mask.dtype == lamina.bool else attn_mask != -math.inf
-        if not is_causal:
-            seeing = allowed.any(-1, True)
-            # Blind queries look everywhere here and get zeros below: a softmax of nothing would give NaN.
-            allowed = allowed | ~seeing
-        if attn_mask.dtype != lamina.bool:
-            scores = scores + attn_mask.masked_fill(attn_mask == -math.inf, 0.0)
-        scores = scores.masked_fill(~allowed, -math.inf)
-    weights = _core.softmax(scores, -1)
-    if seeing is not None:
-        weights = weights.masked_fill(~seeing, 0.0)
-    if dropout_p != 0.0:
-        weights = _core.dropout(weights, dropout_p)
-    return weights.matmul(value)
-
-
-def _repeat_heads(query: Tensor, other: Tensor) -> Tensor:
-    heads, own = query.shape[-3], other.shape[-3]
-    if heads % own:
-        raise _core.ShapeError(
-            f"scaled_dot_product_attention: {heads} heads of query are no multiple of {own} of key or value"
-        )
-    return other.repeat_interleave(heads // own, -3)
+    return _core.scaled_dot_product_attention(
+        query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa
+    )
