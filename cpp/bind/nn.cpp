@@ -20,6 +20,11 @@ void bind_products(py::module_& m) {
       m, "linear",
       [](const Tensor& x, const Tensor& w, const MaybeTensor& b) { return ops::linear(x, w, b); },
       arg("input"), arg("weight"), arg("bias") = none(), Free());
+  m.def(
+      "quantized_linear",
+      [](const Tensor& x, const Tensor& blocks, const std::string& type, int64_t outs,
+         const MaybeTensor& bias) { return ops::quantized_linear(x, blocks, type, outs, bias); },
+      arg("input"), arg("blocks"), arg("type"), arg("out_features"), arg("bias") = none(), Free());
   both_out(m, "addmm", &ops::addmm, arg("input"), arg("mat1"), arg("mat2"), py::kw_only(),
            arg("beta") = Scalar(1), arg("alpha") = Scalar(1), Free());
   both_out(m, "baddbmm", &ops::baddbmm, arg("input"), arg("batch1"), arg("batch2"), py::kw_only(),

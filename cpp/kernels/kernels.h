@@ -5,6 +5,7 @@
 
 #include "base/dtype.h"
 #include "base/limits.h"
+#include "kernels/quantized.h"
 #include "kernels/recurrent.h"
 
 namespace lamina {
@@ -137,26 +138,6 @@ struct Gemm {
   Epilogue epilogue;
 };
 
-// ---- attention
-// ---------------------------------------------------------------------------------------------------
-
-// One of the arrays of attention: (batch, heads, rows, columns).
-struct AttentionSide {
-  void* data;
-  int64_t batch, head, row, column;  // strides
-};
-// out = softmax(scale * q @ k^T + mask) @ v for each head; kv_heads divides heads, and head h looks at k and
-// v of head h * kv_heads / heads. A query that sees nothing gets zeros.
-struct Attention {
-  Dtype dtype;
-  int64_t batch, heads, kv_heads;
-  int64_t queries, keys;
-  int64_t size, value_size;          // columns of q and k, and of v and out
-  AttentionSide q, k, v, mask, out;  // mask (queries x keys, added, of dtype): data null where there is none
-  bool causal;                       // query i sees keys 0 to i
-  double scale;
-};
-
 // ---- images (contiguous N, C, H, W)
 // ------------------------------------------------------------------------------
 
@@ -235,6 +216,33 @@ static constexpr int64_t random_blocks(Distribution distribution, Dtype dtype, i
   const bool wide = distribution == Distribution::Integer || distribution == Distribution::Geometric ||
                     (dtype == Dtype::Float64 && distribution != Distribution::Bernoulli);
   return wide ? (n + 1) / 2 : (n + 3) / 4;
+}
+
+// ---- attention
+// ---------------------------------------------------------------------------------------------------
+
+// One of the arrays of attention: (batch, heads, rows, columns).
+struct AttentionSide {
+  void* data;
+  int64_t batch, head, row, column;  // strides
+};
+// out = softmax(scale * q @ k^T + mask) @ v for each head; kv_heads divides heads, and head h looks at k and
+// v of head h * kv_heads / heads. A query that sees nothing gets zeros.
+struct Attention {
+  Dtype dtype;
+  int64_t batch, heads, kv_heads;
+  int64_t queries, keys;
+  int64_t size, value_size;          // columns of q and k, and of v and out
+  AttentionSide q, k, v, mask, out;  // mask (queries x keys, added, of dtype): data null where there is none
+  bool causal;                       // query i sees keys 0 to i
+  double scale;
+  double dropout;  // of weights, by numbers that depend on (random, head, query, key) alone
+  Random random;
+};
+
+// Blocks of random numbers that dropout uses up.
+static constexpr int64_t attention_random_blocks(const Attention& a) {
+  return a.batch * a.heads * ((a.keys + 7) / 8) * ((a.queries + 63) / 64 * 64);
 }
 
 // ---- optimizers
@@ -321,6 +329,9 @@ struct Kernels {
   void (*attention_grad)(const Attention&, const void* lse, const AttentionSide& g, const AttentionSide& dq,
                          const AttentionSide& dk, const AttentionSide& dv, void* scratch);
   size_t (*attention_grad_scratch)(const Attention&);
+
+  void (*quantized_linear)(const QuantizedLinear&, void* scratch);
+  size_t (*quantized_linear_scratch)(const QuantizedLinear&);
 
   void (*conv2d)(const Conv2d&, const void* x, const void* w, const void* bias /* or null */, void* y,
                  void* scratch);

@@ -29,6 +29,8 @@ Tensor result_like(const Tensor& like, int64_t heads, int64_t columns) {
 struct Law {
   bool causal;
   double scale;
+  double dropout;
+  Random random;
 };
 
 // x (..., heads, rows, columns) with each head so many times in a row.
@@ -90,16 +92,24 @@ Attention problem_of(const Tensor& q, const Tensor& k, const Tensor& v, const Te
   a.out = side_of(out);
   a.causal = law.causal;
   a.scale = law.scale;
+  a.dropout = law.dropout;
+  a.random = law.random;
   return a;
 }
 
 // All of four dimensions and none empty; mask undefined or expanded.
-Tensor fused(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, const Law& law) {
+Tensor fused(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, const Law& given,
+             Generator& generator) {
+  Law law = given;
   const Tensor out = result_like(q, q.size(1), v.size(3));
   const bool records = recording(q, k, v);
   const Dtype stats = q.dtype() == Dtype::Float64 ? Dtype::Float64 : Dtype::Float32;
   const Tensor lse = records ? empty({q.size(0), q.size(1), q.size(2)}, stats) : Tensor();
-  const Attention a = problem_of(q, k, v, mask, out, law);
+  Attention a = problem_of(q, k, v, mask, out, law);
+  if (law.dropout > 0) {
+    const auto blocks = static_cast<uint64_t>(attention_random_blocks(a));
+    a.random = law.random = {generator.seed(), generator.advance(blocks)};
+  }
   const Scratch scratch(q.backend(), q.kernels().attention_scratch(a));
   q.kernels().attention(a, records ? lse.data() : nullptr, scratch.data());
   if (!records) return out;
@@ -109,7 +119,12 @@ Tensor fused(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& ma
            const Tensor qs = q.get(back), ks = k.get(back), vs = v.get(back), outs = out.get(back);
            const Tensor masks = mask.defined() ? mask.get(back) : Tensor();
            const Tensor& g = back.grad();
-           if (recording(g, qs, ks, vs)) return grads_from_ops(g, qs, ks, vs, masks, law);
+           if (recording(g, qs, ks, vs)) {
+             if (law.dropout > 0)
+               fail<Error>(kOp,
+                           ": has no second derivative with dropout; use dropout_p=0 under create_graph");
+             return grads_from_ops(g, qs, ks, vs, masks, law);
+           }
            const Attention a = problem_of(qs, ks, vs, masks, outs, law);
            const Tensor dq = result_like(qs, qs.size(1), qs.size(3)),
                         dk = result_like(ks, ks.size(1), ks.size(3)),
@@ -207,15 +222,18 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
     kv_front.push_back(kv_heads);
   }
   const Tensor mask = mask_.defined() ? mask_over(mask_, front, query, key) : mask_;
-  const Law law{causal, scale ? *scale : 1 / std::sqrt(static_cast<double>(query.size(query.ndim() - 1)))};
+  const Law law{causal,
+                scale ? *scale : 1 / std::sqrt(static_cast<double>(query.size(query.ndim() - 1))),
+                dropout_p,
+                {}};
   const Tensor q4 = with_heads(query, front), k4 = with_heads(k, kv_front), v4 = with_heads(v, kv_front);
   Shape shape = front;
   shape.push_back(query.size(query.ndim() - 2));
   shape.push_back(value.size(value.ndim() - 1));
   const bool empty = q4.numel() == 0 || k4.numel() == 0 || v4.numel() == 0;
   Tensor out;
-  if (dropout_p == 0 && !empty && !recording(mask)) {
-    out = fused(q4, k4, v4, mask, law);
+  if (dropout_p < 1 && !empty && !recording(mask)) {
+    out = fused(q4, k4, v4, mask, law, generator);
   } else {
     const Tensor weights = weights_of(q4, k4, mask, law);
     out =

@@ -254,6 +254,11 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                                     const Tensor& mask, double dropout_p, bool causal,
                                     std::optional<double> scale, bool grouped, Generator& generator);
 
+// ---- weights of few bits (quantized.cpp): x (..., in), blocks (outs padded to 16, bytes of a row),
+// interleaved as kernels.h says, of GGUF's type of that name. No derivative.
+Tensor quantized_linear(const Tensor& x, const Tensor& blocks, const std::string& type, int64_t outs,
+                        const Tensor& bias);
+
 // ---- images (conv.cpp, pool.cpp): x (n, c, h, w) or (c, h, w)
 struct Window {
   Dims stride, padding, dilation;  // two values each

@@ -13,12 +13,11 @@ struct Work {
   T *q, *k, *v, *scores, *mask, *out, *top, *sum;
 
   Work(const Attention& a, Arena& arena) {
-    const bool masked = a.mask.data != nullptr;
     q = arena.take<T>(kQueryBlock * a.size);
     k = arena.take<T>(kKeyBlock * padded<T>(a.size));
     v = arena.take<T>(kKeyBlock * padded<T>(a.value_size));
     scores = arena.take<T>(kKeyBlock * kPanel<T>);
-    mask = arena.take<T>(masked ? kKeyBlock * kPanel<T> : 0);
+    mask = arena.take<T>(a.mask.data || a.dropout > 0 ? kKeyBlock * kPanel<T> : 0);
     out = arena.take<T>(kQueryBlock * a.value_size);
     top = arena.take<T>(kQueryBlock);
     sum = arena.take<T>(kQueryBlock);
@@ -140,6 +139,10 @@ void attend(const Attention& a, int64_t batch, int64_t head, int64_t first, Comp
       if (a.causal) hide_later(w.scores, panel, key, rows, query);
       T* out = w.out + p * panel * a.value_size;
       take_in(w.scores, rows, w.top + p * panel, w.sum + p * panel, out, a.value_size);
+      if (a.dropout > 0) {
+        turn_dropout(a, batch * a.heads + head, key, rows, query, w.mask);
+        drop(w.scores, panel, w.mask, rows);
+      }
       multiply_panel<T>({v_rows.data, 1, v_rows.row, w.scores, panel, out, panel, a.value_size, rows, true});
     }
   }

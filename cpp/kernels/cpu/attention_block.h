@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/cpu/gemm_pack.h"
+#include "kernels/cpu/philox.h"
 #include "simd/math.h"
 
 namespace lamina::LAMINA_ISA {
@@ -212,6 +213,39 @@ static bool turn_mask(const Attention& a, int64_t batch, int64_t head, int64_t f
     for (int64_t v = used; v < kPanel<T>; v += V::width) store(to + i * kPanel<T> + v, zero<V>());
   }
   return reduce_max(top) != -__builtin_inff() || any(isnan(sum));
+}
+
+// What weights (rows, kPanel) of keys from `first` on are multiplied by: 0, or 1 / (1 - dropout). A block of
+// random words belongs to one query and eight keys, 16 bits to each.
+template <class T>
+static void turn_dropout(const Attention& a, int64_t head, int64_t first, int64_t rows, int64_t query,
+                         T* to) {
+  constexpr int64_t panel = kPanel<T>;
+  const uint32_t bound = static_cast<uint32_t>(a.dropout * 65536 + 0.5);
+  const T keep = static_cast<T>(1 / (1 - a.dropout));
+  const int64_t octets = chunks_of(a.keys, 8), queries = chunks_of(a.queries, 64) * 64;
+  Words words = {};
+  static_assert(panel <= kBatch);
+  for (int64_t row = 0; row < rows; row += 8) {
+    const int64_t block = (head * octets + (first + row) / 8) * queries + query;
+    philox(a.random.seed, a.random.offset + static_cast<uint64_t>(block), panel, words);
+    for (int64_t i = 0; i < min_of(8, rows - row); i++) {
+      const uint32_t* from = words.at[i / 2];
+      T* out = to + (row + i) * panel;
+      const uint32_t shift = i % 2 * 16;
+      for (int64_t j = 0; j < panel; j++) out[j] = ((from[j] >> shift) & 0xffff) < bound ? T(0) : keep;
+    }
+  }
+}
+template <class T>
+static void drop(T* weights, int64_t row, const T* kept, int64_t rows) {
+  using V = Vec<T>;
+  for (int64_t i = 0; i < rows; i++) {
+    for (int64_t v = 0; v < kPanel<T>; v += V::width) {
+      T* at = weights + i * row + v;
+      store(at, load<V>(at) * load<V>(kept + i * kPanel<T> + v));
+    }
+  }
 }
 
 template <class V>

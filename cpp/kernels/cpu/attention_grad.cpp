@@ -46,7 +46,7 @@ struct Work {
     dv = arena.take<T>(cut.keys * value_size);
     weights = arena.take<T>(kGradKeys * kQueryBlock);
     slopes = arena.take<T>(kGradKeys * kQueryBlock);
-    mask = arena.take<T>(a.mask.data ? kGradKeys * kPanel<T> : 0);
+    mask = arena.take<T>(a.mask.data || a.dropout > 0 ? kGradKeys * kPanel<T> : 0);
     dq = arena.take<T>(cut.parts == 1 ? queries * a.size : 0);
   }
 };
@@ -100,17 +100,24 @@ void prepare(Job<S>& job, const AttentionSide& g_side) {
   }
 }
 
-// Scores to weights, and the slopes of weights to those of scores: ds = p (dp - delta).
+// Scores to weights, and the slopes of weights to those of scores: ds = p (dp - delta). Where weights are
+// dropped, `kept` is what p and dp are multiplied by, but not the p in front.
 template <class T>
-void weigh(T* weights, T* slopes, int64_t rows, const T* lse, const T* delta) {
+void weigh(T* weights, T* slopes, int64_t rows, const T* lse, const T* delta, const T* kept) {
   using V = Vec<T>;
   for (int64_t v = 0; v < kPanel<T>; v += V::width) {
     const V log_sum = load<V>(lse + v), d = load<V>(delta + v);
     for (int64_t i = 0; i < rows; i++) {
       T *w = weights + i * kQueryBlock + v, *s = slopes + i * kQueryBlock + v;
       const V p = exp_of_negative(load<V>(w) - log_sum);
-      store(w, p);
-      store(s, p * (load<V>(s) - d));
+      if (kept) {
+        const V factor = load<V>(kept + i * kPanel<T> + v);
+        store(w, p * factor);
+        store(s, p * (load<V>(s) * factor - d));
+      } else {
+        store(w, p);
+        store(s, p * (load<V>(s) - d));
+      }
     }
   }
 }
@@ -141,7 +148,9 @@ int64_t panel_slopes(const Job<S>& job, DenseRows<Compute<S>> k, DenseRows<Compu
   if (a.causal) hide_later(weights, kQueryBlock, key, rows, query);
   multiply_panel<T>({v.data, v.row, 1, job.w.g_turned + query * a.value_size, panel, slopes, kQueryBlock,
                      rows, a.value_size, false});
-  weigh(weights, slopes, rows, job.w.lse + query, job.w.delta + query);
+  const bool drops = a.dropout > 0;
+  if (drops) turn_dropout(a, job.batch * a.heads + job.head, key, rows, query, job.w.mask);
+  weigh(weights, slopes, rows, job.w.lse + query, job.w.delta + query, drops ? job.w.mask : nullptr);
   multiply_panel<T>(
       {k.data, 1, k.row, slopes, kQueryBlock, job.w.dq + query * a.size, panel, a.size, rows, true});
   return rows;

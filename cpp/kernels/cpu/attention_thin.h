@@ -12,7 +12,8 @@ constexpr int64_t kThinQueries = 8;  // that share k and v
 constexpr int64_t kThinKeys = 256;   // of a part
 
 LAMINA_INLINE bool is_thin_attention(const Attention& a) {
-  return a.queries * (a.heads / a.kv_heads) <= kThinQueries && a.k.column == 1 && a.v.column == 1;
+  return a.dropout == 0 && a.queries * (a.heads / a.kv_heads) <= kThinQueries && a.k.column == 1 &&
+         a.v.column == 1;
 }
 
 // Of one pair of k and v. Rows are the queries of all heads that share them.

@@ -37,6 +37,8 @@ static constexpr Kernels make_table() {
   table.attention_scratch = attention_scratch;
   table.attention_grad = attention_grad;
   table.attention_grad_scratch = attention_grad_scratch;
+  table.quantized_linear = quantized_linear;
+  table.quantized_linear_scratch = quantized_linear_scratch;
   table.conv2d = conv2d;
   table.conv2d_scratch = conv2d_scratch;
   table.conv2d_grad_input = conv2d_grad_input;

@@ -48,6 +48,9 @@ void attention_grad(const Attention&, const void* lse, const AttentionSide& g, c
                     const AttentionSide& dk, const AttentionSide& dv, void* scratch);
 size_t attention_grad_scratch(const Attention&);
 
+void quantized_linear(const QuantizedLinear&, void* scratch);
+size_t quantized_linear_scratch(const QuantizedLinear&);
+
 void conv2d(const Conv2d&, const void* x, const void* w, const void* bias, void* y, void* scratch);
 size_t conv2d_scratch(const Conv2d&);
 void conv2d_grad_input(const Conv2d&, const void* g, const void* w, void* dx, void* scratch);

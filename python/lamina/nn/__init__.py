@@ -1,5 +1,7 @@
 """Neural networks: Module, the layers, Parameter; functional, init and utils beside them."""
 
+import importlib
+
 from lamina.nn import functional, init, utils
 from lamina.nn.modules.activation import (
     CELU,
@@ -382,3 +384,10 @@ __all__ = [
     "init",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """``quantized`` loads when it is first used."""
+    if name == "quantized":
+        return importlib.import_module("lamina.nn.quantized")
+    raise AttributeError(f"module 'lamina.nn' has no attribute {name!r}")
