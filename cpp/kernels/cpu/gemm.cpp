@@ -1,5 +1,6 @@
 // Matrix products: which way each one goes. The ways themselves are in gemm_block.h (tiles), gemm_thin.h (few
-// rows) and gemm_integer.h.
+// rows), gemm_bfloat.h (the CPU's units for bfloat16) and gemm_integer.h.
+#include "kernels/cpu/gemm_bfloat.h"
 #include "kernels/cpu/gemm_block.h"
 #include "kernels/cpu/gemm_integer.h"
 #include "kernels/cpu/gemm_thin.h"
@@ -30,15 +31,19 @@ struct Plan {
   }
 };
 
-template <class S>
-Plan<S> plan_of(const Gemm& given) {
-  Gemm g = given;
-  // One b for all, and an a and c that go on from batch to batch as from row to row: one product.
+// One b for all, and an a and c that go on from batch to batch as from row to row: one product.
+Gemm joined(Gemm g) {
   if (g.batch > 1 && g.b_stride.batch == 0 && !(g.bias && g.bias_per_row) &&
       g.a_stride.batch == g.m * g.a_stride.row && g.c_stride.batch == g.m * g.c_stride.row) {
     g.m *= g.batch;
     g.batch = 1;
   }
+  return g;
+}
+
+template <class S>
+Plan<S> plan_of(const Gemm& given) {
+  const Gemm g = joined(given);
   Plan<S> plan = {};
   plan.product = product_of<S>(g);
   plan.batch = g.batch;
@@ -93,7 +98,7 @@ void gemm(const Gemm& g, void* scratch) {
     case Dtype::Float16:
       return multiply<Half>(g, scratch);
     case Dtype::BFloat16:
-      return multiply<BFloat16>(g, scratch);
+      return takes_bfloat(joined(g)) ? multiply_bfloat(joined(g), scratch) : multiply<BFloat16>(g, scratch);
     case Dtype::UInt8:
       return multiply_integers<uint8_t>(g);
     case Dtype::Int8:
@@ -119,7 +124,7 @@ size_t gemm_scratch(const Gemm& g) {
     case Dtype::Float16:
       return plan_of<Half>(g).bytes();
     case Dtype::BFloat16:
-      return plan_of<BFloat16>(g).bytes();
+      return takes_bfloat(joined(g)) ? bfloat_scratch(joined(g)) : plan_of<BFloat16>(g).bytes();
     default:
       return 0;
   }
