@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import random
 import struct
 
 import numpy as np
@@ -181,22 +180,3 @@ def test_lies_are_refused(tmp_path, data, text):
     with pytest.raises(lamina.FileFormatError, match="at byte") as caught:
         lamina.io.load_gguf(path)
     assert str(path) in str(caught.value)
-
-
-def test_damage_is_an_error_or_harmless():
-    rng = random.Random(0)
-    data = blocks("Q4_K", 2, np.random.default_rng(0)).tobytes()
-    values = [metadata("a", 8, string("text")), metadata("b", 9, struct.pack("<IQ2f", 6, 2, 1, 2))]
-    good = file_of(values, [info("w", (2, 256), 12, 0)], data)
-    refused = 0
-    for _ in range(3000):
-        bad = bytearray(good)
-        for _ in range(rng.randint(1, 3)):
-            bad[rng.randrange(200)] = rng.choice([0, 1, 127, 128, 255, rng.randrange(256)])
-        if rng.random() < 0.2:
-            del bad[rng.randrange(len(bad)) :]
-        try:
-            repr(load(bytes(bad)))
-        except lamina.FileFormatError:
-            refused += 1
-    assert refused > 1000

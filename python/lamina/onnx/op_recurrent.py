@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import lamina
+from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.recurrent import recurrent
 
 from .registry import Node, ints, op
 
@@ -54,21 +54,16 @@ def sequence(
     mode = _check(node, lengths, steps)
     if peepholes is not None and bool((peepholes != 0).any()):
         raise node.refuse("peepholes")
-    weights = []
+    weights: list[Tensor | None] = []
     for way in range(directions):
         biases: list[Tensor | None] = [None, None]
         if b is not None:
             half = b.shape[1] // 2
             biases = [_ordered(node, part, size) for part in (b[way, :half], b[way, half:])]
-        weights.append([_ordered(node, w[way], size), _ordered(node, r[way], size), *biases, None])
-    zero = lamina.zeros((directions, batch, size), dtype=x.dtype)
-    state: tuple[Tensor, ...] = (zero if hidden is None else hidden,)
-    if node.kind == "LSTM":
-        state = (*state, zero if cell is None else cell)
+        weights += [_ordered(node, w[way], size), _ordered(node, r[way], size), *biases, None]
     back = node.get("direction", "forward") == "reverse"
     x = x.flip(0) if back else x
-    data, last = recurrent(
-        mode, x.reshape(steps * batch, -1), [batch] * steps, state, weights, directions == 2
-    )
+    rows = x.reshape(steps * batch, -1)
+    data, *last = _core.recurrent(mode, rows, [batch] * steps, hidden, cell, weights, directions == 2)
     y = data.reshape(steps, batch, directions, size).transpose(1, 2)
     return (y.flip(0) if back else y), *last

@@ -61,12 +61,18 @@ class _Reader:
     def fail(self, text: str) -> lamina.FileFormatError:
         return lamina.FileFormatError(f"{self.name}: {text}")
 
+    def text(self, value: Any) -> str:
+        """A name of the file; protobuf hands over bytes where they are no UTF-8."""
+        if not isinstance(value, str):
+            raise self.fail(f"the name {value[:80]!r} is not UTF-8")
+        return value
+
     def module(self) -> GraphModule:
         if self.model.functions:
             raise NotImplementedError(f"{self.name}: functions of the file's own are not read")
         values = self.values
         for tensor in self.model.graph.initializer:
-            if tensor.name in values:
+            if self.text(tensor.name) in values:
                 raise self.fail(f"two initialisers have the name {tensor.name!r}")
             values[tensor.name] = self.tensor(tensor)
         graph = self.graph(self.model.graph, set(values), 0)
@@ -84,7 +90,7 @@ class _Reader:
             raise self.fail(f"graphs are nested more than {MAX_NESTING} deep")
         if proto.sparse_initializer:
             raise NotImplementedError(f"{self.name}: sparse initialisers are not read")
-        weights = {tensor.name for tensor in proto.initializer}
+        weights = {self.text(tensor.name) for tensor in proto.initializer}
         inputs = [self.port(port) for port in proto.input if port.name not in weights]
         constants = {t.name: self.tensor(t) for t in proto.initializer} if depth else {}
         known = outside | weights | {port.name for port in inputs}
@@ -116,6 +122,8 @@ class _Reader:
         return True
 
     def node(self, message: Any, known: set[str], depth: int) -> Node:
+        for name in (message.op_type, message.name, message.domain, *message.input, *message.output):
+            self.text(name)
         version = self.versions.get(message.domain or "", self.versions.get("ai.onnx", 0))
         attributes: dict[str, Any] = {}
         node = Node(
@@ -130,6 +138,7 @@ class _Reader:
             if name and name not in known:
                 raise self.fail(f"{node} reads {name!r}, which is not there before it")
         for attribute in message.attribute:
+            self.text(attribute.name)
             if attribute.type == attribute.GRAPH:
                 node.graphs[attribute.name] = self.graph(attribute.g, known, depth + 1)
             else:
@@ -154,6 +163,7 @@ class _Reader:
         return kinds[message.type]()
 
     def port(self, message: Any) -> Port:
+        self.text(message.name)
         kind = message.type.tensor_type
         if not message.type.HasField("tensor_type") or not kind.elem_type:
             return Port(message.name, None, None)
@@ -197,7 +207,7 @@ class _Reader:
 
     def external(self, message: Any, what: str) -> bytes:
         """The bytes that lie in a file beside the model."""
-        entries = {entry.key: entry.value for entry in message.external_data}
+        entries = {self.text(entry.key): self.text(entry.value) for entry in message.external_data}
         place = entries.get("location", "")
         if self.folder is None or not place or place != os.path.basename(place) or place in (".", ".."):
             raise self.fail(f"{what} lies in {place!r}, which is no file beside the model")
