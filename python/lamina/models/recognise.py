@@ -1,0 +1,179 @@
+"""From somebody's file to a model: which architecture the weights in it belong to.
+
+Language models say so in config.json or in a GGUF file's metadata; networks for images are told by the names
+and shapes of their tensors.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import lamina
+from lamina import nn
+from lamina._core import Tensor
+from lamina.models import vision
+from lamina.models.transfer import head_of
+from lamina.nn import init
+
+# A tensor that only networks of this family have, and the constructors to compare with, likeliest first.
+FAMILIES = {
+    "_conv_stem.weight": "efficientnet_lite0 efficientnet_lite1 efficientnet_lite2",
+    "layer1.0.conv1.weight": "resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d "
+    "resnext101_32x8d wide_resnet50_2 wide_resnet101_2",
+    "features.denseblock1.denselayer1.norm1.weight": "densenet121 densenet161 densenet169 densenet201",
+    "features.1.conv.0.0.weight": "mobilenet_v2",
+    "features.1.block.0.0.weight": "mobilenet_v3_small mobilenet_v3_large",
+    "features.1.0.block.0.0.weight": "efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 "
+    "efficientnet_b4 efficientnet_b5 efficientnet_b6 efficientnet_b7",
+    "features.1.0.layer_scale": "convnext_tiny convnext_small convnext_base",
+    "conv_proj.weight": "vit_b_16 vit_b_32 vit_l_16 vit_l_32",
+    "features.3.squeeze.weight": "squeezenet1_1 squeezenet1_0",
+    "classifier.6.weight": "vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn alexnet",
+}
+FILES = ("*.gguf", "*.safetensors", "*.pth", "*.pt", "*.bin")
+
+
+def weights_in(loaded: Any, where: str = "the file") -> dict[str, Tensor]:
+    """The tensors of a model in what ``lamina.load`` gave: perhaps one level down, perhaps under ``module.``.
+
+    Training programs put the model beside an optimizer and counters; wrappers put a word before its names.
+
+    Raises:
+        FileFormatError: there is no dict of tensors.
+
+    >>> sorted(weights_in({"epoch": 3, "state_dict": {"module.weight": lamina.ones(1)}}))
+    ['weight']
+    """
+    found = _tensors(loaded)
+    if not found and isinstance(loaded, Mapping):
+        inner = [_tensors(value) for key, value in loaded.items() if "optim" not in str(key)]
+        found = max(inner, key=len, default={})
+    if not found:
+        raise lamina.FileFormatError(f"{where} holds no dict of named tensors")
+    for prefix in ("module.", "_orig_mod.", "model."):
+        if all(name.startswith(prefix) for name in found):
+            found = {name.removeprefix(prefix): value for name, value in found.items()}
+    return found
+
+
+def _tensors(value: Any) -> dict[str, Tensor]:
+    if not isinstance(value, Mapping):
+        return {}
+    if not all(isinstance(name, str) for name in value):
+        return {}
+    found = {name: one for name, one in value.items() if lamina.is_tensor(one)}
+    return found if len(found) * 2 > len(value) else {}
+
+
+def recognise(state: Mapping[str, Tensor]) -> tuple[str, int]:
+    """The constructor in ``lamina.models.vision`` whose network has these tensors, and how many classes.
+
+    Only the last layer may be of another size.
+
+    Raises:
+        FileFormatError: it is none of them; the nearest is named, with what differs.
+
+    >>> recognise(lamina.models.vision.lenet5(num_classes=3).state_dict())
+    ('lenet5', 3)
+    """
+    nearest: tuple[int, str, str] | None = None
+    for name in _candidates(state):
+        with init.values_to_come():
+            model = getattr(vision, name)()
+        own = model.state_dict()
+        head = f"{head_of(model)}."
+        odd = [f"{key} is missing" for key in own if key not in state and not _optional(key)]
+        odd += [f"{key} is not in it" for key in state if key not in own]
+        odd += [
+            f"{key} is {tuple(state[key].shape)}, not {tuple(own[key].shape)}"
+            for key in own
+            if key in state and state[key].shape != own[key].shape and not key.startswith(head)
+        ]
+        if not odd:
+            return name, state[f"{head}weight"].shape[0]
+        if nearest is None or len(odd) < nearest[0]:
+            nearest = len(odd), name, odd[0]
+    near = f"; nearest is {nearest[1]}, but {nearest[2]}" if nearest else ""
+    raise lamina.FileFormatError(f"the tensors are of no network that lamina.models.vision knows{near}")
+
+
+def _optional(key: str) -> bool:
+    return key.endswith("num_batches_tracked")  # files from before 2018 lack it
+
+
+def _candidates(state: Mapping[str, Tensor]) -> Iterator[str]:
+    for key, names in FAMILIES.items():
+        if key in state:
+            yield from names.split()
+            return
+    yield from ("lenet5", "unet")
+
+
+def from_pretrained(name_or_path: str | os.PathLike[str], quiet: bool = False, **options: Any) -> nn.Module:
+    """The model of a checkpoint, ready for inference, and a line on stderr that says what it was taken for.
+
+    Args:
+        name_or_path: a folder with config.json and weights; a GGUF file; a file of a network for images in
+            any format that ``lamina.load`` reads; or the name of an installed package that holds one of these,
+            which is not imported.
+        quiet: print nothing.
+        options: for a language model, fields of the configuration to change.
+
+    Raises:
+        FileNotFoundError: there is nothing of that name; nothing is downloaded.
+        FileFormatError: a broken file, or weights of no architecture that is known.
+
+    >>> model = from_pretrained("model.safetensors")
+    """
+    path = _find(name_or_path)
+    if path.is_dir() or path.suffix == ".gguf":
+        model: nn.Module = lamina.models.text.model_from_pretrained(path, **options)
+        what = type(model).__name__
+    else:
+        if options:
+            raise TypeError(f"from_pretrained: a network for images takes no options, got {list(options)}")
+        state = weights_in(lamina.load(path), os.fspath(path))
+        try:
+            name, classes = recognise(state)
+        except lamina.FileFormatError as error:
+            raise lamina.FileFormatError(f"{path}: {error}") from None
+        with init.values_to_come():
+            model = getattr(vision, name)(num_classes=classes)
+        model.load_state_dict({**_counters(model), **state})
+        what = f"{name} with {classes} classes"
+    if not quiet:
+        count = sum(one.numel() for one in model.parameters())
+        print(f"{path}: {what}, {count:,} parameters", file=sys.stderr)
+    return model.eval()
+
+
+def _counters(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in model.state_dict().items() if _optional(name)}
+
+
+def _find(name_or_path: str | os.PathLike[str]) -> Path:
+    """The folder or file that is meant."""
+    path = Path(name_or_path)
+    if not path.exists():
+        name = os.fspath(name_or_path).replace("-", "_")
+        spec = importlib.util.find_spec(name) if name.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            raise FileNotFoundError(
+                f"from_pretrained: {os.fspath(name_or_path)!r} is neither a path nor an installed package "
+                "with weights; nothing is downloaded"
+            )
+        path = Path(spec.submodule_search_locations[0])
+    if path.is_file():
+        return path
+    configured = sorted(path.rglob("config.json"), key=lambda one: len(one.parts))
+    if configured:
+        return configured[0].parent
+    files = [file for pattern in FILES for file in sorted(path.rglob(pattern))]
+    if not files:
+        raise FileNotFoundError(f"from_pretrained: there are no weights in {path}")
+    return files[0]
