@@ -119,8 +119,8 @@ def from_pretrained(name_or_path: str | os.PathLike[str], quiet: bool = False, *
 
     Args:
         name_or_path: a folder with config.json and weights; a GGUF file; a file of a network for images in
-            any format that ``lamina.load`` reads; or the name of an installed package that holds one of these,
-            which is not imported.
+            any format that ``lamina.load`` reads; or the name of an installed package that holds one of
+            these, which is not imported.
         quiet: print nothing.
         options: for a language model, fields of the configuration to change.
 
