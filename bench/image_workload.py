@@ -68,11 +68,11 @@ def memory_bound(
     return Workload(name, call(build, shape, backward=False), None, "copy", work, goal)
 
 
-def inference(model: Model, shape: Shape) -> Make:
+def inference(model: Model, given: np.ndarray) -> Make:
     def make(torch: ModuleType) -> Step:
         torch.manual_seed(0)
         network = model(torch).eval()
-        x = torch.from_numpy(normal(*shape))
+        x = torch.from_numpy(given)
 
         def step() -> Any:
             with torch.no_grad():
@@ -83,7 +83,7 @@ def inference(model: Model, shape: Shape) -> Make:
     return make
 
 
-def inference_onnx(model: Model, shape: Shape) -> Callable[[int], Step | None]:
+def inference_onnx(model: Model, x: np.ndarray) -> Callable[[int], Step | None]:
     """The same network in ONNX Runtime, handed over by PyTorch's exporter; None where one is missing."""
 
     def make(threads: int) -> Step | None:
@@ -92,7 +92,7 @@ def inference_onnx(model: Model, shape: Shape) -> Callable[[int], Step | None]:
             import torch
         except ImportError:
             return None
-        network, x = model(torch).eval(), normal(*shape)
+        network = model(torch).eval()
         graph = io.BytesIO()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -127,10 +127,10 @@ def training(model: Model, shape: Shape) -> Make:
 
 
 def infers(name: str, model: Model, gflop: float, goal: float, onnx_goal: float) -> Workload:
-    shape = (1, 3, 224, 224)
+    x = normal(1, 3, 224, 224)
     return Workload(
-        f"{name} inference", inference(model, shape), None, "fma", gflop * 1e9, goal,
-        onnx=inference_onnx(model, shape), onnx_goal=onnx_goal,
+        f"{name} inference", inference(model, x), None, "fma", gflop * 1e9, goal,
+        onnx=inference_onnx(model, x), onnx_goal=onnx_goal,
     )  # fmt: skip
 
 
