@@ -196,7 +196,7 @@ def test_a_weight_used_twice_gets_both_shares_in_second_derivatives() -> None:
     "sizes", [[1] * 20, [32] * 6, [37] * 4 + [20, 20, 6], [9, 9]], ids=lambda s: str(s[0])
 )
 def test_bits_do_not_depend_on_threads(sizes: list[int], mode: str) -> None:
-    arrays, facts = problem(mode, sizes, 70, 200, bidirectional=len(sizes) == 7)
+    arrays, facts = problem(mode, sizes, 70, 400, bidirectional=len(sizes) == 7)
     found = []
     for count in (1, 2, 3, 2):
         lamina.set_num_threads(count)

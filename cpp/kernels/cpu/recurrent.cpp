@@ -230,16 +230,17 @@ void walk_rows(const Pass<T>& pass, int64_t r0, int64_t r1) {
 template <class T>
 void walk_units(const Pass<T>& pass) {
   const Layer<T>& layer = *pass.layer;
-  const int64_t batch = layer.p.batch();
-  for (int64_t block = 0; block < layer.p.steps; block += pass.ahead_steps) {
-    const int64_t end = min_of(layer.p.steps, block + pass.ahead_steps);
-    layer.share_panels(layer.unit_panels,
+  const Recurrent& p = layer.p;
+  const int64_t batch = p.batch(), each = batch * p.hidden;
+  for (int64_t block = 0; block < p.steps; block += pass.ahead_steps) {
+    const int64_t end = min_of(p.steps, block + pass.ahead_steps);
+    layer.share_panels(layer.unit_panels, each * layer.gates * p.input * (end - block),
                        [&](int64_t u0, int64_t u1) { multiply_input(pass, block, 0, batch, u0, u1); });
     for (int64_t i = block; i < end; i++) {
-      layer.share_panels(layer.unit_panels,
+      layer.share_panels(layer.unit_panels, each * layer.gates * layer.out,
                          [&](int64_t u0, int64_t u1) { step_units(pass, i, block, 0, batch, u0, u1); });
       if (pass.inner)
-        layer.share_panels(layer.out_panels,
+        layer.share_panels(layer.out_panels, each * layer.out,
                            [&](int64_t j0, int64_t j1) { project(pass, i, 0, batch, j0, j1); });
     }
   }

@@ -177,16 +177,19 @@ void walk_rows(const Way<T>& way, int64_t r0, int64_t r1) {
 template <class T>
 void walk_units(const Way<T>& way) {
   const Layer<T>& layer = *way.layer;
-  for (int64_t i = layer.p.steps - 1; i >= 0; i--) {
-    const int64_t t = layer.step(way.direction, i), rows = layer.p.sizes[t];
+  const Recurrent& p = layer.p;
+  for (int64_t i = p.steps - 1; i >= 0; i--) {
+    const int64_t t = layer.step(way.direction, i), rows = p.sizes[t], each = rows * p.hidden;
+    const int64_t cells = 64 * each;  // they cost about so many multiply-adds
     if (way.inner) {
       keep_projected(way, t, 0, rows);
-      layer.share_panels(layer.unit_panels,
+      layer.share_panels(layer.unit_panels, each * layer.out,
                          [&](int64_t u0, int64_t u1) { project_back(way, t, 0, rows, u0, u1); });
     }
-    layer.share_panels(layer.unit_panels,
+    layer.share_panels(layer.unit_panels, cells,
                        [&](int64_t u0, int64_t u1) { grad_units(way, t, 0, rows, u0, u1); });
-    layer.share_panels(layer.out_panels, [&](int64_t j0, int64_t j1) { send(way, t, 0, rows, j0, j1); });
+    layer.share_panels(layer.out_panels, each * layer.gates * layer.out,
+                       [&](int64_t j0, int64_t j1) { send(way, t, 0, rows, j0, j1); });
   }
 }
 

@@ -23,7 +23,7 @@ struct PanelProduct {
 };
 
 // Steps along k for which a panel stays in the first-level cache while tiles of rows pass by.
-constexpr int64_t kPanelDepth = 256;
+constexpr int64_t kPanelDepth = 512;
 // The most rows that go against several panels at a time, and how many panels.
 constexpr int kWideRows = 3;
 template <int rows>

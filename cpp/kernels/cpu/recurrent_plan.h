@@ -11,13 +11,13 @@ namespace lamina::LAMINA_ISA {
 // The packed weight of the state that a core's second-level cache keeps beside all else.
 constexpr int64_t kStateBytes = 3 << 19;
 // Elements of gates that are computed from the input before the steps use them: they stay in the cache.
-constexpr int64_t kAheadSize = 1 << 17;
+constexpr int64_t kAheadSize = 1 << 18;
 // Below so many steps packing the weights costs more than it saves.
 constexpr int64_t kPackedSteps = 4;
 // The fewest rows that a thread takes on its own, in multiples of which they are shared.
 constexpr int64_t kShareRows = 4;
-// Multiply-adds of one step that are worth a second thread.
-constexpr int64_t kStepGrain = 1 << 15;
+// Multiply-adds that are worth a second thread where thousands of loops follow each other.
+constexpr int64_t kStepGrain = 1 << 18;
 
 // Hands out parts of a block; without a block it only counts.
 struct Carver {
@@ -61,9 +61,8 @@ static Sharing sharing_of(const Recurrent& p, int64_t item) {
   Sharing s = {};
   const int64_t threads = most_threads(), state = gates_of(p.cell) * p.hidden * p.out();
   const int64_t wanted = min_of(chunks_of(threads, p.directions), p.batch() / kShareRows);
-  const bool fits = state * item <= kStateBytes, small = state * p.batch() < kStepGrain;
-  s.by_rows =
-      p.steps >= kPackedSteps && (threads == 1 || small || p.directions >= threads || (fits && wanted > 1));
+  const bool fits = state * item <= kStateBytes;
+  s.by_rows = p.steps >= kPackedSteps && (threads == 1 || p.directions >= threads || (fits && wanted > 1));
   cut_rows(p, s.by_rows ? max_of(1, wanted) : 1, &s);
   return s;
 }
@@ -103,11 +102,11 @@ struct Layer {
   static int64_t panel_columns(int64_t i, int64_t columns) {
     return min_of(TileSize<T>::columns, columns - i * TileSize<T>::columns);
   }
-  // body(begin, end) over panels, shared where a step is worth it.
+  // body(begin, end) over panels, shared where so many multiply-adds are worth it.
   template <class F>
-  void share_panels(int64_t panels, F&& body) const {
+  void share_panels(int64_t panels, int64_t work, F&& body) const {
     const int64_t most = 2 * most_threads(), jobs = most > 2 ? min_of(panels, most) : 1;
-    if (jobs == 1 || gates * p.hidden * out * p.batch() < kStepGrain) return body(0, panels);
+    if (jobs == 1 || work < kStepGrain) return body(0, panels);
     parallel(jobs, [&](int64_t job) { body(panels * job / jobs, panels * (job + 1) / jobs); });
   }
 };
