@@ -97,9 +97,10 @@ def binary(
     high: float = 2.0,
     low2: float | None = None,
     high2: float | None = None,
+    number: bool = True,
     **options: Any,
 ) -> Callable[[], list[Sample]]:
-    """Two tensors that broadcast in every way, and a tensor with a Python number."""
+    """Two tensors that broadcast in every way, and (``number``) a tensor with a Python number."""
     low2, high2 = low if low2 is None else low2, high if high2 is None else high2
     pairs: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
         ((3, 4), (3, 4)), ((3, 1), (4,)), ((), (5,)), ((0, 2), (1, 2)), ((37,), (37,)), ((2, 3, 2), (3, 1)),
@@ -109,10 +110,8 @@ def binary(
         both = [
             (numbers(*a, low=low, high=high), numbers(*b, low=low2, high=high2, seed=1)) for a, b in pairs
         ]
-        return [
-            Sample(pair, options)
-            for pair in [*both, (numbers(5, low=low, high=high), (low2 + 3 * high2) / 4)]
-        ]
+        single = [(numbers(5, low=low, high=high), (low2 + 3 * high2) / 4)] if number else []
+        return [Sample(pair, options) for pair in [*both, *single]]
 
     return samples
 

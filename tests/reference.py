@@ -36,6 +36,13 @@ def digamma_at(x: float) -> float:
 digamma = np.vectorize(digamma_at, otypes=[float])
 
 
+def polygamma(n: int, x: Array) -> Array:
+    """Its series, the rest by the formula of Euler and Maclaurin."""
+    head, s, a = sum((x + k) ** -(n + 1.0) for k in range(500)), n + 1.0, x + 500
+    rest = a ** (1 - s) / (s - 1) + a**-s / 2 + s * a ** (-s - 1) / 12
+    return (-1) ** (n + 1) * math.factorial(n) * (head + rest)
+
+
 def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 

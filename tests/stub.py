@@ -140,6 +140,7 @@ PROPERTY_TYPES = {
     "H": "Tensor",
     "mT": "Tensor",
     "mH": "Tensor",
+    "real": "Tensor",
     **dict.fromkeys(("is_cpu", "is_cuda", "is_mps", "is_quantized", "is_sparse"), "_bool"),
 }
 # Slots of the C type: their signatures are not written anywhere else.

@@ -5,52 +5,57 @@
 namespace lamina::bind {
 namespace {
 
+// Where a number may stand for a tensor.
+enum class Numbers : uint8_t { Nowhere, Second, Anywhere };
+constexpr Numbers kNowhere = Numbers::Nowhere, kSecond = Numbers::Second, kAnywhere = Numbers::Anywhere;
+
 struct Entry {
   const char* name;
   ops::BinaryFunction function;
   bool in_place;
+  Numbers numbers;
 };
 
 const Entry kEntries[] = {
-    {"mul", ops::mul, true},
-    {"multiply", ops::mul, true},
-    {"floor_divide", ops::floor_divide, true},
-    {"remainder", ops::remainder, true},
-    {"fmod", ops::fmod, true},
-    {"pow", ops::pow, true},
-    {"float_power", nullptr, true},
-    {"atan2", ops::atan2, true},
-    {"arctan2", ops::atan2, true},
-    {"hypot", ops::hypot, true},
-    {"maximum", ops::maximum, false},
-    {"minimum", ops::minimum, false},
-    {"fmax", ops::fmax, false},
-    {"fmin", ops::fmin, false},
-    {"copysign", ops::copysign, true},
-    {"xlogy", ops::xlogy, true},
-    {"logaddexp", ops::logaddexp, false},
-    {"logaddexp2", ops::logaddexp2, false},
-    {"nextafter", ops::nextafter, true},
-    {"bitwise_and", ops::bitwise_and, true},
-    {"bitwise_or", ops::bitwise_or, true},
-    {"bitwise_xor", ops::bitwise_xor, true},
-    {"bitwise_left_shift", ops::bitwise_left_shift, true},
-    {"bitwise_right_shift", ops::bitwise_right_shift, true},
-    {"eq", ops::eq, true},
-    {"ne", ops::ne, true},
-    {"not_equal", ops::ne, true},
-    {"lt", ops::lt, true},
-    {"less", ops::lt, true},
-    {"le", ops::le, true},
-    {"less_equal", ops::le, true},
-    {"gt", ops::gt, true},
-    {"greater", ops::gt, true},
-    {"ge", ops::ge, true},
-    {"greater_equal", ops::ge, true},
-    {"logical_and", ops::logical_and, true},
-    {"logical_or", ops::logical_or, true},
-    {"logical_xor", ops::logical_xor, true},
-    {"true_divide", ops::div, true},
+    {"mul", ops::mul, true, kAnywhere},
+    {"multiply", ops::mul, true, kAnywhere},
+    {"floor_divide", ops::floor_divide, true, kAnywhere},
+    {"remainder", ops::remainder, true, kAnywhere},
+    {"fmod", ops::fmod, true, kSecond},
+    {"pow", ops::pow, true, kAnywhere},
+    {"float_power", nullptr, true, kAnywhere},
+    {"atan2", ops::atan2, true, kNowhere},
+    {"arctan2", ops::atan2, true, kNowhere},
+    {"hypot", ops::hypot, true, kNowhere},
+    {"maximum", ops::maximum, false, kNowhere},
+    {"minimum", ops::minimum, false, kNowhere},
+    {"fmax", ops::fmax, false, kNowhere},
+    {"fmin", ops::fmin, false, kNowhere},
+    {"copysign", ops::copysign, true, kSecond},
+    {"xlogy", ops::xlogy, true, kAnywhere},
+    {"logaddexp", ops::logaddexp, false, kNowhere},
+    {"logaddexp2", ops::logaddexp2, false, kNowhere},
+    {"nextafter", ops::nextafter, true, kNowhere},
+    {"bitwise_and", ops::bitwise_and, true, kAnywhere},
+    {"bitwise_or", ops::bitwise_or, true, kAnywhere},
+    {"bitwise_xor", ops::bitwise_xor, true, kAnywhere},
+    {"bitwise_left_shift", ops::bitwise_left_shift, true, kAnywhere},
+    {"bitwise_right_shift", ops::bitwise_right_shift, true, kAnywhere},
+    {"eq", ops::eq, true, kSecond},
+    {"ne", ops::ne, true, kSecond},
+    {"not_equal", ops::ne, true, kSecond},
+    {"lt", ops::lt, true, kSecond},
+    {"less", ops::lt, true, kSecond},
+    {"le", ops::le, true, kSecond},
+    {"less_equal", ops::le, true, kSecond},
+    {"gt", ops::gt, true, kSecond},
+    {"greater", ops::gt, true, kSecond},
+    {"ge", ops::ge, true, kSecond},
+    {"greater_equal", ops::ge, true, kSecond},
+    {"logical_and", ops::logical_and, true, kNowhere},
+    {"logical_or", ops::logical_or, true, kNowhere},
+    {"logical_xor", ops::logical_xor, true, kNowhere},
+    {"true_divide", ops::div, true, kAnywhere},
 };
 
 Tensor float_power(const Operand& x, const Operand& y) {
@@ -156,6 +161,16 @@ void bind_ternary(py::module_& m) {
   three("addcdiv", "addcdiv_", ops::addcdiv);
 }
 
+template <class X, class Y>
+void two(py::module_& m, const Entry& entry, ops::BinaryFunction f, const char* second) {
+  using py::arg;
+  both_out(
+      m, entry.name, [f](const X& x, const Y& y) { return f(x, y); }, arg("input"), arg(second), Free());
+  if (entry.in_place)
+    method((std::string(entry.name) + "_").c_str(),
+           [f](const Tensor& x, const Y& y) { return ops::binary_(x, y, f); }, arg(second), Free());
+}
+
 }  // namespace
 
 void bind_binary(py::module_& m) {
@@ -165,10 +180,12 @@ void bind_binary(py::module_& m) {
     const bool power =
         entry.function == nullptr || entry.function == static_cast<ops::BinaryFunction>(ops::pow);
     const char* second = power ? "exponent" : "other";
-    both_out(m, entry.name, f, arg("input"), arg(second), Free());
-    if (entry.in_place)
-      method((std::string(entry.name) + "_").c_str(),
-             [f](const Tensor& x, const Operand& y) { return ops::binary_(x, y, f); }, arg(second), Free());
+    if (entry.numbers == Numbers::Anywhere)
+      two<Operand, Operand>(m, entry, f, second);
+    else if (entry.numbers == Numbers::Second)
+      two<Tensor, Operand>(m, entry, f, second);
+    else
+      two<Tensor, Tensor>(m, entry, f, second);
   }
   bind_arithmetic(m);
   bind_clamp(m);

@@ -118,7 +118,8 @@ void bind_elementwise(py::module_& m) {
   method(
       "round_",
       [](const Tensor& x, int decimals) {
-        return decimals == 0 ? ops::unary_(x, ops::round) : ops::assign_(x, round_to(x, decimals));
+        if (decimals == 0) return ops::unary_(x, ops::round);
+        return rewrite(x, [decimals](const Tensor& self) { return round_to(self, decimals); });
       },
       py::kw_only(), arg("decimals") = 0, Free());
   function_out(
@@ -135,6 +136,15 @@ void bind_elementwise(py::module_& m) {
   function_out(m, "hardshrink", &ops::hardshrink, arg("input"), arg("lambd") = 0.5, Free());
   function_out(m, "softshrink", &ops::softshrink, arg("input"), arg("lambd") = 0.5, Free());
   function_out(m, "threshold", &ops::threshold, arg("input"), arg("threshold"), arg("value"), Free());
+  function_out(m, "polygamma", &ops::polygamma, arg("n"), arg("input"), Free());
+  method(
+      "polygamma", [](const Tensor& x, int64_t n) { return ops::polygamma(n, x); }, arg("n"), Free());
+  method(
+      "polygamma_",
+      [](const Tensor& x, int64_t n) {
+        return rewrite(x, [n](const Tensor& self) { return ops::polygamma(n, self); });
+      },
+      arg("n"), Free());
   both(m, "prelu", &ops::prelu, arg("input"), arg("weight"), Free());
 }
 

@@ -124,6 +124,7 @@ void bind_copies(py::module_& m) {
   method(
       "_assign", [](const Tensor& x, const Tensor& value) { return ops::assign_(x, value); }, arg("value"),
       Free());
+  method("_become", &ops::become_, arg("view"));
   m.def(
       "_into_out", [](const Tensor& result, const MaybeTensor& out) { return into_out(result, out); },
       arg("result"), arg("out"), Free());

@@ -60,6 +60,14 @@ Tensor add_scaled(BinaryOp op, const char* name, const char* node, const Operand
   return z;
 }
 
+// z is constant between its steps: its gradient is 0.
+Tensor flat(const char* node, const Tensor& z, const Operand& x, const Operand& y) {
+  if (is_floating(z.dtype()) && recording_any(x, y))
+    record_two(node, z, x, y,
+               [](const Tensor& g, const Operand&, const Operand&, bool) { return full_like(g, 0); });
+  return z;
+}
+
 // maximum and minimum: the larger side takes the gradient, equal sides half each.
 Tensor extreme(BinaryOp op, const char* name, const char* node, const Operand& x, const Operand& y) {
   const Tensor z = compute(op, x, y, result_type(x, y), name);
@@ -130,13 +138,13 @@ Tensor div(const Operand& x, const Operand& y) {
 Tensor floor_divide(const Operand& x, const Operand& y) {
   const Dtype dtype = no_bool("floor_divide", result_type(x, y));
   check_integer_division("floor_divide", y, dtype);
-  return compute(BinaryOp::FloorDiv, x, y, dtype, "floor_divide");
+  return flat("DivBackward0", compute(BinaryOp::FloorDiv, x, y, dtype, "floor_divide"), x, y);
 }
 
 Tensor trunc_divide(const Operand& x, const Operand& y) {
   const Dtype dtype = no_bool("div", result_type(x, y));
   check_integer_division("div", y, dtype);
-  return compute(BinaryOp::TruncDiv, x, y, dtype, "div");
+  return flat("DivBackward0", compute(BinaryOp::TruncDiv, x, y, dtype, "div"), x, y);
 }
 
 Tensor remainder(const Operand& x, const Operand& y) {
@@ -282,7 +290,7 @@ Tensor logaddexp2(const Operand& x, const Operand& y) {
 }
 
 Tensor nextafter(const Operand& x, const Operand& y) {
-  return compute(BinaryOp::Nextafter, x, y, float_type(x, y), "nextafter");
+  return flat("NextafterBackward0", compute(BinaryOp::Nextafter, x, y, float_type(x, y), "nextafter"), x, y);
 }
 Tensor bitwise_and(const Operand& x, const Operand& y) {
   return bitwise(BinaryOp::BitwiseAnd, "bitwise_and", x, y);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/inplace.h"
+#include "ops/scatter.h"
 
 namespace lamina::ops {
 namespace {
@@ -161,6 +162,7 @@ Access advanced(const Tensor& x, const Tensors& raw) {
 }
 
 void check_within(const Tensor& x, const Tensor& index, int dim, const char* op) {
+  if (index.numel() == 0) return;
   if (index.ndim() != x.ndim() && !(index.ndim() <= 1 && x.ndim() <= 1))
     fail<ShapeError>(op, ": Index tensor must have the same number of dimensions as input tensor: ",
                      index.shape(), " against ", x.shape());
@@ -278,9 +280,15 @@ Tensor scatter(const Tensor& x, int64_t dim_number, const Tensor& index, const T
   const Tensor y = contiguous(clone(detach(x)));
   write(y, along(y, dim, index, "scatter"), detach(part), mode);
   if (!recording(x, part)) return y;
-  if (mode != WriteMode::Add && mode != WriteMode::Assign)
-    fail<NotImplementedError>(
-        "scatter: the gradient of reduce='multiply', 'amax' and 'amin' is not implemented");
+  if (mode != WriteMode::Add && mode != WriteMode::Assign) {
+    record("ScatterReduceBackward0", y, {&x, &part},
+           [index = Saved(index), x = Saved(x), part = Saved(part), y = Saved::output(y), dim,
+            mode](Back& back) {
+             return scatter_grad(back.grad(), x.get(back), part.get(back), y.get(back), dim, index.get(back),
+                                 mode);
+           });
+    return y;
+  }
   record(mode == WriteMode::Add ? "ScatterAddBackward0" : "ScatterBackward0", y, {&x, &part},
          [index = Saved(index), dim, mode](Back& back) -> Tensors {
            const Tensor places = index.get(back);

@@ -91,6 +91,21 @@ Tensor assign_(const Tensor& x, const Tensor& value) {
   return x;
 }
 
+Tensor become_(const Tensor& x, const Tensor& view) {
+  const Edge edge = edge_of(view);
+  if (grad_enabled() && requires_grad(x) && is_leaf(x))
+    fail<Error>("in-place view: a leaf Variable that requires grad is being used in an in-place operation.");
+  x.impl()->shape = view.shape();
+  x.impl()->strides = view.strides();
+  x.impl()->offset = view.offset();
+  x.impl()->numel = view.numel();
+  if (edge) {
+    set_maker(x, Ref<Maker>(edge.node.get()), edge.slot);
+    ++grad_meta(x).history;
+  }
+  return x;
+}
+
 namespace {
 
 // From a view's gradient to its base's, by geometry alone: what views use after their base was rewritten.

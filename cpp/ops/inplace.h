@@ -32,6 +32,9 @@ Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, i
 // Puts the result of a computation into x: x then has the history of `value`.
 Tensor assign_(const Tensor& x, const Tensor& value);
 
+// x itself looks at its memory as `view` does, which is a view of it, and takes over its history.
+Tensor become_(const Tensor& x, const Tensor& view);
+
 // In-place forms that compute straight into x where no gradient is recorded.
 using UnaryFunction = Tensor (*)(const Tensor&);
 Tensor unary_(const Tensor& x, UnaryFunction function);

@@ -102,8 +102,7 @@ RowProblem trailing(const char* op, const Tensor& x, const Shape& normalized, do
 }  // namespace
 
 Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& w, const Tensor& b, double eps) {
-  if (half_beside_float(x, w))
-    return to(layer_norm(to(x, Dtype::Float32), normalized, w, b, eps), x.dtype());
+  if (half_beside_float(x, w)) return to(layer_norm(to(x, Dtype::Float32), normalized, w, b, eps), x.dtype());
   const RowProblem problem = trailing("layer_norm", x, normalized, eps, false);
   check_affine("layer_norm", w, normalized, x.dtype(), "weight");
   check_affine("layer_norm", b, normalized, x.dtype(), "bias");
@@ -119,8 +118,7 @@ Tensor rms_norm(const Tensor& x, const Shape& normalized, const Tensor& w, doubl
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& w, const Tensor& b, double eps) {
   floating("group_norm", x);
-  if (half_beside_float(x, w))
-    return to(group_norm(to(x, Dtype::Float32), groups, w, b, eps), x.dtype());
+  if (half_beside_float(x, w)) return to(group_norm(to(x, Dtype::Float32), groups, w, b, eps), x.dtype());
   if (x.ndim() < 2 || groups <= 0 || x.size(1) % groups)
     fail<ShapeError>(
         "group_norm: Expected number of channels in input to be divisible by num_groups, but got input of "

@@ -115,6 +115,7 @@ Tensor erfc(const Tensor& x);
 Tensor erfinv(const Tensor& x);
 Tensor lgamma(const Tensor& x);
 Tensor digamma(const Tensor& x);
+Tensor polygamma(int64_t n, const Tensor& x);  // the n-th derivative of digamma
 Tensor sinc(const Tensor& x);
 Tensor floor(const Tensor& x);
 Tensor ceil(const Tensor& x);

@@ -248,7 +248,7 @@ Tensor vector_norm(const Tensor& input, double order, const Dims& dims, bool kee
   floating("vector_norm", x);
   if (order == INFINITY) return amax(abs(x), dims, keepdim);
   if (order == -INFINITY) return amin(abs(x), dims, keepdim);
-  if (order == 0) return sum(to(ne(x, 0), x.dtype()), dims, keepdim);
+  if (order == 0) return sum(square(sign(x)), dims, keepdim);
   const Plan plan(x, dims, "vector_norm");
   const Tensor y = [&] {
     GradMode off(false);

@@ -1,6 +1,8 @@
 // Along one dimension: extremes with their places, running sums and products, sorting.
 #include "ops/rows.h"
 
+#include <cmath>
+
 namespace lamina {
 
 RowView::RowView(const Tensor& input, int64_t dim_number, const char* op)
@@ -159,11 +161,17 @@ Tensor logcumsumexp(const Tensor& x, int64_t dim) {
     fail<TypeError>("logcumsumexp: expected a floating dtype, got ", name_of(x.dtype()));
   const RowView view(x, dim, "logcumsumexp");
   const Tensor y = scan(ScanOp::LogSumExp, x, view, x.dtype());
-  if (recording(x))  // dx_i = sum over j >= i of g_j exp(x_i - y_j)
+  if (recording(x))  // dx_i = sum over j >= i of g_j exp(x_i - y_j), for g_j > 0 and g_j < 0 by logarithms
     record("LogcumsumexpBackward0", y, {&x},
            [x = Saved(x), y = Saved::output(y), d = view.dim](Back& back) -> Tensors {
-             const Tensor xs = x.get(back);
-             return {mul(exp(xs), reverse_cumsum(mul(back.grad(), exp(neg(y.get(back)))), d))};
+             const Tensor& g = back.grad();
+             const Tensor xs = x.get(back), ys = y.get(back);
+             const Tensor size = sub(log(abs(masked_fill(g, eq(g, 0), 1))), ys);
+             const auto part = [&](const Tensor& others) {
+               const Tensor sums = logcumsumexp(flip(masked_fill(size, others, -INFINITY), {d}), d);
+               return exp(add(flip(sums, {d}), xs));
+             };
+             return {sub(part(le(g, 0)), part(ge(g, 0)))};
            });
   return y;
 }

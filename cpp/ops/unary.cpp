@@ -96,10 +96,8 @@ const UnaryDef kErfc{"ErfcBackward0", UnaryOp::Erfc,
 const UnaryDef kErfinv{"ErfinvBackward0", UnaryOp::Erfinv,
                        [](const Slope& s) { return mul(exp(square(erfinv(s.x))), 1 / kTwoOverRootPi); }};
 const UnaryDef kLgamma{"LgammaBackward0", UnaryOp::Lgamma, [](const Slope& s) { return digamma(s.x); }};
-const UnaryDef kDigamma{
-    "DigammaBackward0", UnaryOp::Digamma, [](const Slope&) -> Tensor {
-      fail<NotImplementedError>("digamma: the second derivative (polygamma) is not implemented");
-    }};
+const UnaryDef kDigamma{"DigammaBackward0", UnaryOp::Digamma,
+                        [](const Slope& s) { return polygamma(1, s.x); }};
 // sinc(x) = sin(pi x) / (pi x); its slope (cos(pi x) - sinc(x)) / x is 0 at 0.
 const UnaryDef kSinc{"SincBackward0", UnaryOp::Sinc, [](const Slope& s) {
                        const Tensor zero = eq(s.x, 0);

@@ -29,6 +29,7 @@ from lamina.dtype_info import can_cast, finfo, iinfo
 
 globals().update(surface.public())
 
+from lamina.calculus import *
 from lamina.combination import *
 from lamina.contraction import *
 from lamina.convert import *
@@ -72,36 +73,10 @@ if _typing.TYPE_CHECKING:
     from lamina.io import load, save
     from lamina.printing import set_printoptions
 
-# Names that live in a module which is loaded when they are first used.
-_LATER = {
-    "load": "io",
-    "save": "io",
-    "set_printoptions": "printing",
-    "is_anomaly_check_nan_enabled": "autograd.anomaly",
-    "is_anomaly_enabled": "autograd.anomaly",
-    "autocast": "amp",
-    "vmap": "func",
-    **dict.fromkeys(
-        (
-            "clear_autocast_cache",
-            "get_autocast_cpu_dtype",
-            "get_autocast_dtype",
-            "get_autocast_gpu_dtype",
-            "is_autocast_cache_enabled",
-            "is_autocast_cpu_enabled",
-            "is_autocast_enabled",
-            "set_autocast_cache_enabled",
-            "set_autocast_dtype",
-            "set_autocast_enabled",
-        ),
-        "amp.autocast_mode",
-    ),
-}
-
 
 def __getattr__(name: str) -> _typing.Any:
-    if name in _LATER:
-        found = getattr(_import_module(f"lamina.{_LATER[name]}"), name)
+    if name in surface.WHERE:
+        found = getattr(_import_module(f"lamina.{surface.WHERE[name]}"), name)
     else:
         try:
             found = None if name.startswith("_") else _import_module(f"lamina.{name}")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from lamina import _core
 from lamina._core import DtypeError, ShapeError, Tensor
 from lamina.dtype_info import finfo
-from lamina.shape import wrap
 
 __all__ = [
     "allclose",
     "clamp_max",
     "clamp_min",
     "deg2rad",
-    "diff",
     "equal",
     "heaviside",
     "isclose",
@@ -25,8 +22,6 @@ __all__ = [
     "nan_to_num",
     "positive",
     "rad2deg",
-    "trapezoid",
-    "trapz",
 ]
 
 
@@ -162,51 +157,3 @@ def equal(input: Tensor, other: Tensor) -> bool:
     if input.dtype is not other.dtype:
         raise DtypeError(f"equal: expected tensors of one dtype, got {input.dtype} and {other.dtype}")
     return input.shape == other.shape and bool((input == other).all())
-
-
-def diff(
-    input: Tensor,
-    n: int = 1,
-    dim: int = -1,
-    prepend: Tensor | None = None,
-    append: Tensor | None = None,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
-    """The difference of each element from the one before it along ``dim``, ``n`` times over.
-
-    >>> lamina.diff(lamina.tensor([1, 4, 9])).tolist()
-    [3, 5]
-    """
-    if input.ndim == 0 or n < 0:
-        raise ShapeError(f"diff: expected at least 1 dimension and n >= 0, got {input.ndim} and {n}")
-    dim = wrap(dim, input.ndim, "diff")
-    parts = [x for x in (prepend, input, append) if x is not None]
-    x = _core.cat(parts, dim) if len(parts) > 1 else input
-    for _ in range(min(n, x.shape[dim])):
-        size = max(x.shape[dim] - 1, 0)
-        after, before = x.narrow(dim, x.shape[dim] - size, size), x.narrow(dim, 0, size)
-        x = after ^ before if x.dtype is _core.bool else after - before
-    return _core._into_out(x.clone() if n == 0 else x, out)
-
-
-def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
-    """The integral of ``y`` along ``dim`` by the trapezoidal rule, over points ``x`` or a spacing ``dx`` (1).
-
-    >>> lamina.trapezoid(lamina.tensor([1.0, 2.0, 3.0])).item()
-    4.0
-    """
-    dim = wrap(dim, y.ndim, "trapezoid")
-    size = y.shape[dim]
-    if x is None:
-        ends = y.select(dim, 0) * 0.5 + y.select(dim, size - 1) * 0.5 if size else 0.0
-        return (y.sum(dim) - ends) * (1.0 if dx is None else dx)
-    if dx is not None:
-        raise ShapeError("trapezoid: expected x or dx, got both")
-    steps = diff(x, dim=-1 if x.ndim == 1 else dim)
-    if x.ndim == 1:
-        steps = steps.reshape([-1 if d == dim else 1 for d in range(y.ndim)])
-    return ((y.narrow(dim, 1, size - 1) + y.narrow(dim, 0, size - 1)) * steps).sum(dim) / 2
-
-
-trapz = trapezoid

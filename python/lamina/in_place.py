@@ -21,19 +21,10 @@ def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def reshaped_in_place(view: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``x.f_(...)`` for a view ``f``: x itself looks at its memory in the new way.
-
-    Raises:
-        RuntimeError: x takes part in differentiation, whose record such a change would break.
-    """
+    """``x.f_(...)`` for a view ``f``: x itself looks at its memory in the new way."""
 
     def twin(self: Tensor, *args: Any, **options: Any) -> Tensor:
-        if self.requires_grad:
-            raise RuntimeError(
-                f"{twin.__name__}: not possible for a tensor that requires grad; use {view.__name__}"
-            )
-        self.data = view(self, *args, **options)
-        return self
+        return self._become(view(self, *args, **options))
 
     return _named(twin, view, "of the tensor itself, without copying")
 

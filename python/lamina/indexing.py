@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from lamina import _core
 from lamina._core import BoundsError, DtypeError, ShapeError, Tensor
+from lamina.dtype_info import iinfo
+from lamina.result import takes_out
 from lamina.shape import broadcast_shapes, wrap
 
 __all__ = [
@@ -55,6 +58,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     return _core._into_out(_core.where(condition, input, other), out)
 
 
+@takes_out
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements of the flattened ``input`` at ``index``, in the shape of ``index``."""
     return input.reshape(-1).index_select(0, index.reshape(-1)).reshape(index.shape)
@@ -109,6 +113,7 @@ def _at(input: Tensor, dim: int, index: Tensor, word: str) -> tuple[int, tuple[A
     return dim, (*[None] * dim, index.reshape(-1))
 
 
+@takes_out
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """``input`` with slice ``index[i]`` along ``dim`` replaced by slice i of ``source``.
 
@@ -139,24 +144,33 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: float | Tensor) ->
     """
     if input.ndim == 0:
         return index_fill(input.reshape(1), dim, index, value).reshape(())
-    _, key = _at(input, dim, index, "index_fill")
-    if not isinstance(value, Tensor):
-        value = _core.full((), value, input.dtype)
-    elif value.ndim:
+    dim, key = _at(input, dim, index, "index_fill")
+    if isinstance(value, Tensor) and value.ndim:
         raise ShapeError(f"index_fill: expected a 0-dimensional value, got shape {tuple(value.shape)}")
-    return input.index_put(key, value.to(input.dtype))
+    named = _core.full((input.shape[dim],), False, _core.bool)
+    named = named.index_put((key[-1],), _core.full((), True, _core.bool))
+    return input.masked_fill(named.reshape([-1 if d == dim else 1 for d in range(input.ndim)]), value)
 
 
-_NEUTRAL = {"sum": 0, "mean": 0, "prod": 1}
+def _neutral(reduce: str, like: Tensor) -> Any:
+    """What changes nothing when it is reduced with other values of ``like``'s dtype."""
+    if reduce not in ("amax", "amin"):
+        return int(reduce == "prod")
+    if like.dtype.is_floating_point:
+        return -math.inf if reduce == "amax" else math.inf
+    if like.dtype is _core.bool:
+        return reduce == "amin"
+    limits = iinfo(like.dtype)
+    return limits.min if reduce == "amax" else limits.max
 
 
+@takes_out
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """``scatter`` that combines what meets in one place: ``"sum" "prod" "mean" "amax"`` or ``"amin"``.
 
     With ``include_self=False`` what ``input`` holds in places that are written does not take part.
-    Gradients exist for sum and mean.
 
     Raises:
         ShapeError: another word for ``reduce``, or shapes as in ``scatter``.
@@ -168,10 +182,7 @@ def scatter_reduce(
         raise ShapeError(f"scatter_reduce: reduce must be sum, prod, mean, amax or amin, got {reduce!r}")
     base = input
     if not include_self:
-        if reduce in _NEUTRAL:
-            base = input.scatter(dim, index, _NEUTRAL[reduce])
-        else:  # the first written value of each place, which changes no extreme
-            base = input.scatter(dim, index, src)
+        base = input.scatter(dim, index, _neutral(reduce, input))
     core_word = {"sum": "add", "mean": "add", "prod": "multiply"}.get(reduce, reduce)
     result = base.scatter(dim, index, src, reduce=core_word)
     if reduce != "mean":
@@ -208,6 +219,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return _written(input, src, lambda x: x.select(dim, index), "select_scatter")
 
 
+@takes_out
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 
 from lamina import _core
 from lamina._core import DtypeError, ShapeError, Tensor
+from lamina.result import takes_out
 from lamina.return_types import named
 from lamina.shape import wrap
 
@@ -67,6 +68,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     return _middle("nanmedian", input, dim, keepdim, skip_nan=True)
 
 
+@takes_out
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """``(values, indices)`` of the k-th smallest along ``dim``, counted from 1.
 
@@ -81,6 +83,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     return _picked("kthvalue", input, dim, order.narrow(dim, k - 1, 1) if input.ndim else order, keepdim)
 
 
+@takes_out
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """``(values, indices)`` of the value that is most frequent along ``dim``, the smallest of several."""
     dim = _nonempty(input, dim, "mode")

@@ -16,13 +16,22 @@ __all__ = [
     "hsplit",
     "split",
     "tensor_split",
+    "unsafe_chunk",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
     "vsplit",
 ]
 
 
-def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+def split(
+    tensor: Tensor,
+    split_size_or_sections: int | Sequence[int] | None = None,
+    dim: int = 0,
+    *,
+    split_size: int | Sequence[int] | None = None,
+) -> tuple[Tensor, ...]:
     """Views of ``tensor`` cut along ``dim``: pieces of one size (the last may be smaller), or of the listed
-    ones.
+    ones. ``split_size`` is the method's name for the second argument.
 
     Raises:
         ShapeError: the sizes do not add up to that of ``dim``.
@@ -30,13 +39,16 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
     >>> [len(part) for part in lamina.arange(5).split(2)]
     [2, 2, 1]
     """
+    sizes = split_size if split_size_or_sections is None else split_size_or_sections
+    if sizes is None or (split_size is not None and sizes is not split_size):
+        raise TypeError("split: expected split_size_or_sections, or split_size in its place")
     dim = wrap(dim, tensor.ndim, "split")
     if tensor.ndim == 0:
         raise ShapeError("split: expects at least a 1-dimensional tensor")
     size = tensor.shape[dim]
-    if not isinstance(split_size_or_sections, int):
-        return split_with_sizes(tensor, split_size_or_sections, dim)
-    step = split_size_or_sections
+    if not isinstance(sizes, int):
+        return split_with_sizes(tensor, sizes, dim)
+    step = sizes
     if step < 0 or (step == 0 and size):
         raise ShapeError(f"split: expects a positive split_size, got {step} for a dimension of size {size}")
     if size <= step:
@@ -111,3 +123,7 @@ def vsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Ten
 def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """``tensor_split`` into equal parts along dimension 2 of a tensor of 3 or more."""
     return _split_at(input, indices_or_sections, 2, "dsplit", 3)
+
+
+# In PyTorch these pieces may be changed in place although they are views; here all pieces may.
+unsafe_chunk, unsafe_split, unsafe_split_with_sizes = chunk, split, split_with_sizes

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bernoulli",
+    "binomial",
     "get_rng_state",
     "initial_seed",
     "manual_seed",
     "multinomial",
     "normal",
+    "poisson",
     "rand",
     "rand_like",
     "randint",
@@ -194,7 +196,7 @@ def rand_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """``rand`` of ``input``'s shape, and its dtype unless another is given."""
-    return rand(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return rand(size=input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def randn_like(
@@ -205,7 +207,7 @@ def randn_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """``randn`` of ``input``'s shape, and its dtype unless another is given."""
-    return randn(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return randn(size=input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def randint_like(
@@ -304,3 +306,34 @@ def multinomial(
     shape = (*weight.shape[:-1], num_samples)
     drawn = _core.empty(shape, _core.float64).uniform_(0, 1, generator=generator) * edges[..., -1:]
     return finish(searchsorted(edges, drawn, right=True), out, False)
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Counts drawn from Poisson distributions with the rates in ``input``; shape and dtype stay.
+
+    Raises:
+        ShapeError: a negative rate.
+    """
+    if not input.is_floating_point() or (input.numel() and input.detach().min().item() < 0):
+        raise ShapeError("poisson: expected floating rates, none of them negative")
+    drawn = _numpy_generator(generator).poisson(input.detach().to(_core.float64).numpy())
+    return _core.from_numpy(np.asarray(drawn)).to(input.dtype)
+
+
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """How many of ``count`` trials succeed with probability ``prob`` each; the shapes broadcast.
+
+    Raises:
+        ShapeError: a negative count, or a number that is no probability.
+    """
+    n, p = count.detach().to(_core.float64).numpy(), prob.detach().to(_core.float64).numpy()
+    if (n < 0).any() or not ((p >= 0) & (p <= 1)).all():
+        raise ShapeError("binomial: expected counts that are not negative and probabilities from 0 to 1")
+    drawn = _numpy_generator(generator).binomial(n.astype(np.int64), p)
+    return _core.from_numpy(np.asarray(drawn)).to(count.dtype)
+
+
+def _numpy_generator(generator: Generator | None) -> np.random.Generator:
+    """NumPy's generator, started from what ``generator`` (the default one) draws."""
+    start = _core.empty((2,), _core.int64).random_(0, 2**62, generator=generator)
+    return np.random.default_rng(start.tolist())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina import _core
 from lamina._core import DtypeError, ShapeError, Tensor
+from lamina.result import takes_out
 from lamina.return_types import named
 from lamina.shape import broadcast_shapes
 
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 
+@takes_out
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """The smallest and the largest element, along ``dim`` or of all: a tuple ``(min, max)``."""
     dims = () if dim is None else dim
@@ -168,6 +170,8 @@ def cov(
         raise ShapeError(f"cov: expected at most 2 dimensions, got shape {tuple(input.shape)}")
     x = input.reshape(1, -1) if input.ndim < 2 else input
     x = x if x.is_floating_point() else x.to(_core.get_default_dtype())
+    if fweights is not None and fweights.is_floating_point():
+        raise DtypeError(f"cov: expected fweights to be counts, got {fweights.dtype}")
     for weights in (fweights, aweights):
         if weights is not None and (weights.shape != x.shape[1:] or bool((weights < 0).any())):
             raise ShapeError(f"cov: expected {x.shape[1]} weights, none negative, got {weights.tolist()}")
@@ -178,7 +182,7 @@ def cov(
     second = total if aweights is None else (weight * aweights.to(x.dtype)).sum()
     centred = x - (x * weight).sum(1, True) / total
     result = (centred * weight) @ centred.t() / (total - correction * second / total).clamp(min=0)
-    return result.reshape(()) if input.ndim < 2 else result
+    return result.squeeze()
 
 
 def corrcoef(input: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 
 from lamina import _core
 from lamina._core import DtypeError, ShapeError, Tensor
+from lamina.result import takes_out
 from lamina.shape import wrap
 
 __all__ = ["bincount", "bucketize", "histc", "isin", "searchsorted", "unique", "unique_consecutive"]
@@ -171,6 +172,7 @@ def bucketize(
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
+@takes_out
 def isin(
     elements: Tensor | float,
     test_elements: Tensor | float,

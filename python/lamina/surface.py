@@ -8,6 +8,7 @@ from typing import Any
 
 from lamina import (
     _core,
+    calculus,
     combination,
     elementwise,
     in_place,
@@ -30,11 +31,13 @@ from lamina.dtype_info import ALIASES, TYPES
 METHODS: dict[Any, str] = {
     shape: "broadcast_to flatten fliplr flipud moveaxis movedim ravel repeat repeat_interleave roll rot90 "
     "tile unflatten",
-    partition: "chunk dsplit hsplit split tensor_split vsplit",
+    partition: "chunk dsplit hsplit split tensor_split unsafe_chunk unsafe_split "
+    "unsafe_split_with_sizes vsplit",
     indexing: "argwhere diagonal_scatter index_copy index_fill masked_scatter nonzero put scatter_reduce "
     "select_scatter slice_scatter take take_along_dim",
-    elementwise: "allclose clamp_max clamp_min deg2rad diff equal heaviside isclose isreal ldexp logit "
+    elementwise: "allclose clamp_max clamp_min deg2rad equal heaviside isclose isreal ldexp logit "
     "nan_to_num positive rad2deg",
+    calculus: "diff",
     reduction: "aminmax corrcoef cov dist nanmean nansum norm",
     order_statistic: "kthvalue median mode msort nanmedian nanquantile quantile",
     search: "bincount histc unique unique_consecutive",
@@ -50,9 +53,45 @@ IN_PLACE: dict[Any, str] = {
     matrix: "addbmm addmv addr",
     _core: "addmm baddbmm",
 }
-VIEWS_IN_PLACE = "squeeze swapaxes swapdims t transpose unsqueeze"
-# Functions and methods that load linear algebra when they are first called.
-LINALG = "cholesky cholesky_inverse cholesky_solve det inverse logdet matrix_power pinverse qr slogdet svd"
+VIEWS_IN_PLACE = "as_strided squeeze swapaxes swapdims t transpose unsqueeze"
+# Functions of lamina whose module is loaded when they are first asked for.
+LATER: dict[str, str] = {
+    "amp": "autocast",
+    "amp.autocast_mode": "clear_autocast_cache get_autocast_cpu_dtype get_autocast_dtype "
+    "get_autocast_gpu_dtype is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled "
+    "set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled",
+    "autograd.anomaly": "is_anomaly_check_nan_enabled is_anomaly_enabled",
+    "func": "vmap",
+    "histogram": "histogram histogramdd",
+    "io": "load save",
+    "linalg.classic": "cholesky cholesky_inverse cholesky_solve det geqrf inverse logdet lu lu_solve "
+    "lu_unpack matrix_exp matrix_power orgqr ormqr pca_lowrank pinverse qr slogdet svd svd_lowrank "
+    "triangular_solve",
+    "nn.functional": "adaptive_avg_pool1d avg_pool1d bilinear celu_ channel_shuffle conv1d conv3d "
+    "conv_transpose1d conv_transpose3d cosine_similarity max_pool1d pairwise_distance pixel_shuffle pixel_unshuffle "
+    "rrelu rrelu_ threshold_",
+    "native": "native_batch_norm native_group_norm native_layer_norm",
+    "number": "adjoint angle conj conj_physical frexp gcd is_conj is_neg lcm real resolve_conj resolve_neg "
+    "unravel_index",
+    "printing": "set_printoptions",
+    "rewriting": "as_strided_scatter constant_pad_nd fill index_reduce nonzero_static renorm",
+    "signal.windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
+    "special": "i0",
+    "special.gamma": "igamma igammac mvlgamma",
+    "view_copy": "alias_copy as_strided_copy detach_copy diagonal_copy expand_copy narrow_copy permute_copy "
+    "select_copy slice_copy split_copy split_with_sizes_copy squeeze_copy t_copy transpose_copy unbind_copy "
+    "unfold_copy unsqueeze_copy view_copy",
+}
+WHERE = {name: module for module, names in LATER.items() for name in names.split()}
+# Those of them that are methods too, and other methods whose module is loaded by the first call.
+METHODS_LATER = (
+    "adjoint angle as_strided_scatter cholesky cholesky_inverse cholesky_solve conj conj_physical det frexp "
+    "gcd geqrf histogram i0 igamma igammac index_reduce inverse is_conj is_neg lcm logdet lu lu_solve "
+    "matrix_exp matrix_power mvlgamma narrow_copy nonzero_static orgqr ormqr pinverse qr renorm resolve_conj "
+    "resolve_neg slogdet svd triangular_solve"
+)
+IN_PLACE_LATER = "conj_physical gcd i0 igamma igammac index_reduce lcm mvlgamma renorm"
+MEMORY = "is_pinned is_shared new_empty_strided resize_ resize_as_ share_memory_"
 EXTRAS: tuple[tuple[type, str, Any], ...] = (
     (Tensor, "fill_diagonal_", in_place.fill_diagonal_),
     (Generator, "get_state", random.get_state),
@@ -91,8 +130,12 @@ def _inherit() -> None:
             setattr(Tensor, f"{name}_", in_place.in_place(getattr(module, name)))
     for name in VIEWS_IN_PLACE.split():
         setattr(Tensor, f"{name}_", in_place.reshaped_in_place(getattr(Tensor, name)))
-    for name in LINALG.split():
-        setattr(Tensor, name, _later("lamina.linalg.classic", name))
+    for name in METHODS_LATER.split():
+        setattr(Tensor, name, _later(f"lamina.{WHERE[name]}", name))
+    for name in IN_PLACE_LATER.split():
+        setattr(Tensor, f"{name}_", in_place.in_place(_later(f"lamina.{WHERE[name]}", name)))
+    for name in MEMORY.split():
+        setattr(Tensor, name, _later("lamina.tensor_memory", name))
     for method in tensor_method.METHODS:
         setattr(Tensor, method.__name__, method)
     for name, target in tensor_method.CONVERSIONS.items():
@@ -111,5 +154,4 @@ def public() -> dict[str, Any]:
     core = {
         name: getattr(_core, name) for name in dir(_core) if not name.startswith("_") and name not in HIDDEN
     }
-    linear = {name: _later("lamina.linalg.classic", name) for name in LINALG.split()}
-    return {**core, **linear, **ALIASES, **TYPES}
+    return {**core, **ALIASES, **TYPES}

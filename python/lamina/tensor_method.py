@@ -67,11 +67,12 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
     return self._to(other.dtype)
 
 
-def conversion(name: str, target: dtype) -> Callable[[Tensor], Tensor]:
+def conversion(name: str, target: dtype) -> Callable[..., Tensor]:
     """The method of this name that converts to ``target``."""
 
-    def convert(self: Tensor) -> Tensor:
-        return self._to(target)
+    def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+        made = self._to(target)
+        return made if memory_format is None else made.contiguous(memory_format=memory_format)
 
     convert.__name__ = name
     convert.__doc__ = f"The tensor converted to ``{target}``."
@@ -328,10 +329,18 @@ PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
     "is_mps": lambda self: False,
     "is_quantized": lambda self: False,
     "is_sparse": lambda self: False,
+    "real": lambda self: self,
     "mH": mT,
     "mT": mT,
 }
+
+
+def __rdiv__(self: Tensor, other: Any) -> Tensor:
+    return other / self
+
+
 METHODS = (
+    __rdiv__,
     __iter__,
     __contains__,
     __reversed__,

@@ -8,11 +8,14 @@ from typing import Any
 
 from lamina import _core
 from lamina._core import Tensor
-from lamina.linalg import decomposition, solution
+from lamina.linalg import decomposition, factor, solution
 from lamina.linalg.decomposition import pinv
+from lamina.linalg.factor import geqrf, lu_unpack, orgqr, ormqr, triangular_solve
+from lamina.linalg.function import matrix_exp, pca_lowrank, svd_lowrank
 from lamina.linalg.lapack import mT
 from lamina.linalg.norm import matrix_power
 from lamina.linalg.solution import det, logdet, slogdet, solve_triangular
+from lamina.result import takes_out
 from lamina.return_types import named
 
 __all__ = [
@@ -20,13 +23,23 @@ __all__ = [
     "cholesky_inverse",
     "cholesky_solve",
     "det",
+    "geqrf",
     "inverse",
     "logdet",
+    "lu",
+    "lu_solve",
+    "lu_unpack",
+    "matrix_exp",
     "matrix_power",
+    "orgqr",
+    "ormqr",
+    "pca_lowrank",
     "pinverse",
     "qr",
     "slogdet",
     "svd",
+    "svd_lowrank",
+    "triangular_solve",
 ]
 
 
@@ -56,11 +69,13 @@ def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = Non
     return cholesky_solve(_core.eye(L.shape[-1], L.shape[-1], L.dtype), L, upper, out=out)
 
 
+@takes_out
 def qr(input: Tensor, some: bool = True) -> Any:
     """``linalg.qr``: reduced, or complete with ``some=False``."""
     return decomposition.qr(input, "reduced" if some else "complete")
 
 
+@takes_out
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """``(U, S, V)`` with ``input = U @ diag(S) @ V.mT``: note V, where ``linalg.svd`` gives its transpose.
 
@@ -73,3 +88,15 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
         return named("svd", "U S V", zeros[0], decomposition.svdvals(input), zeros[1])
     U, S, Vh = decomposition.svd(input, full_matrices=not some)
     return named("svd", "U S V", U, S, mT(Vh))
+
+
+@takes_out
+def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
+    """``linalg.lu_factor``; with ``get_infos`` its third result too."""
+    found = factor.lu_factor_ex(A, pivot=pivot)
+    return tuple(found) if get_infos else tuple(found[:2])
+
+
+def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``linalg.lu_solve`` with the right side in front."""
+    return factor.lu_solve(LU_data, LU_pivots, b, out=out)

@@ -11,6 +11,7 @@ from lamina._core import ShapeError, Tensor
 from lamina.autograd.function import Function
 from lamina.linalg.lapack import call, check, mT
 from lamina.linalg.solution import solve
+from lamina.result import takes_out
 from lamina.return_types import named
 
 
@@ -69,6 +70,7 @@ class _QR(Function):
         return mT(solve(R, mT(grad_Q + Q @ symmetric)))
 
 
+@takes_out
 def qr(A: Tensor, mode: str = "reduced") -> Any:
     """``(Q, R)`` with orthonormal columns in Q, upper triangular R, and ``A = Q @ R``, for A (..., m, n).
 
@@ -136,26 +138,27 @@ def _plus(x: Tensor | None, y: Tensor) -> Tensor:
     return y if x is None else x + y
 
 
+@takes_out
 def svd(A: Tensor, full_matrices: bool = True) -> Any:
     """``(U, S, Vh)`` with ``A = U @ diag(S) @ Vh``, S in descending order, for A (..., m, n).
 
-    U is (m, m) and Vh (n, n); with ``full_matrices=False`` (m, k) and (k, n), k = min(m, n). Gradients exist
-    for the second form and for square matrices; they need the singular values to differ where U or Vh are
-    used.
+    U is (m, m) and Vh (n, n); with ``full_matrices=False`` (m, k) and (k, n), k = min(m, n). Gradients need
+    the singular values to differ where U or Vh are used; what completes U and Vh to squares has none.
 
     >>> lamina.linalg.svd(lamina.eye(2)).S.tolist()
     [1.0, 1.0]
     """
     check("svd", A)
+    U, S, Vh = _SVD.apply(A)
     if full_matrices and A.shape[-1] != A.shape[-2]:
-        if A.requires_grad and _core.grad_enabled():
-            raise NotImplementedError(
-                "linalg.svd: pass full_matrices=False for gradients of a matrix that is not square"
-            )
-        return named("svd", "U S Vh", *call("svd", lambda a: tuple(np.linalg.svd(a)), A))
-    return named("svd", "U S Vh", *_SVD.apply(A))
+        whole_U, _, whole_Vh = call("svd", lambda a: tuple(np.linalg.svd(a)), A)
+        k = S.shape[-1]
+        U = _core.cat([U, whole_U[..., k:]], -1)
+        Vh = _core.cat([Vh, whole_Vh[..., k:, :]], -2)
+    return named("svd", "U S Vh", U, S, Vh)
 
 
+@takes_out
 def svdvals(A: Tensor) -> Tensor:
     """The singular values in descending order."""
     if A.requires_grad and _core.grad_enabled():
@@ -185,6 +188,7 @@ class _Eigh(Function):
         return None if inner is None else V @ inner @ mT(V), None
 
 
+@takes_out
 def eigh(A: Tensor, UPLO: str = "L") -> Any:
     """``(eigenvalues, eigenvectors)`` of symmetric matrices (..., n, n), values ascending, vectors as
     columns.
@@ -201,6 +205,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
     return named("eigh", "eigenvalues eigenvectors", *_Eigh.apply(A, UPLO.upper()))
 
 
+@takes_out
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues of symmetric matrices in ascending order."""
     return eigh(A, UPLO).eigenvalues
@@ -240,6 +245,12 @@ def _tolerance(word: str, A: Tensor, atol: Any, rtol: Any) -> Tensor:
     return _core.maximum(largest * rtol, _core.full_like(largest, 0) + floor)
 
 
+def _symmetric(A: Tensor) -> Tensor:
+    """What is promised to be symmetric is read from its lower triangle."""
+    return A.tril() + mT(A.tril(-1))
+
+
+@takes_out
 def pinv(
     A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
 ) -> Tensor:
@@ -248,10 +259,11 @@ def pinv(
     symmetric A.
     """
     if hermitian:
-        A = (A + mT(A)) / 2
+        A = A + (_symmetric(A) - A).detach()
     return _Pinv.apply(A, _tolerance("pinv", A, atol, rcond if rtol is None else rtol))
 
 
+@takes_out
 def matrix_rank(
     A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
 ) -> Tensor:
@@ -259,17 +271,23 @@ def matrix_rank(
     atol.
     """
     if hermitian:
-        A = (A + mT(A)) / 2
+        A = _symmetric(A)
     return (
         svdvals(A.detach()) > _tolerance("matrix_rank", A, atol if tol is None else tol, rtol).unsqueeze(-1)
     ).sum(-1)
 
 
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None) -> Any:
+@takes_out
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """``(solution, residuals, rank, singular_values)``: the X that makes ``A @ X - B`` smallest.
 
     A is (..., m, n), B (..., m, k) or (..., m). Residuals are given for m > n and full rank, else empty.
+    All are found by the singular values, as LAPACK's ``driver="gelsd"`` does; with ``"gelss"`` or ``"gelsd"``
+    they are returned, with ``"gels"`` or ``"gelsy"`` (the default) they are left empty, and so is the rank
+    with ``"gels"``.
     """
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise ShapeError(f"linalg.lstsq: expected driver to be gels, gelsy, gelsd or gelss, got {driver!r}")
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
     right = B.unsqueeze(-1) if vector else B
     check("lstsq", A, right)
@@ -277,11 +295,12 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None) -> Any:
         raise ShapeError(f"linalg.lstsq: {tuple(A.shape)} and {tuple(B.shape)} do not fit together")
     solution = pinv(A, rcond) @ right
     rank = matrix_rank(A, rtol=rcond)
-    full = A.shape[-2] > A.shape[-1] and bool((rank == A.shape[-1]).all())
+    full = driver not in (None, "gelsy") and A.shape[-2] > A.shape[-1] and bool((rank == A.shape[-1]).all())
     residuals = (A @ solution - right).square().sum(-2) if full else _core.empty((0,), A.dtype)
     if vector:
         solution = solution.squeeze(-1)
         residuals = residuals.squeeze(-1) if full else residuals
-    return named(
-        "lstsq", "solution residuals rank singular_values", solution, residuals, rank, svdvals(A.detach())
-    )
+    none = _core.empty((0,), A.dtype)
+    values = svdvals(A.detach()) if driver in ("gelss", "gelsd") else none
+    rank = _core.empty((0,), _core.int64) if driver == "gels" else rank
+    return named("lstsq", "solution residuals rank singular_values", solution, residuals, rank, values)

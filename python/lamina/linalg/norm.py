@@ -14,6 +14,7 @@ from lamina._core import ShapeError, Tensor
 from lamina.linalg.decomposition import svdvals
 from lamina.linalg.lapack import check
 from lamina.linalg.solution import inv
+from lamina.result import takes_out
 from lamina.shape import as_tuple, wrap
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def norm(
     return vector_norm(A, ord, dims, keepdim, dtype=dtype, out=out)
 
 
+@takes_out
 def cond(A: Tensor, p: float | str | None = None) -> Tensor:
     """The condition number ``norm(A) * norm(inv(A))``; for p = None, 2 and -2 a ratio of singular values."""
     if p in (None, 2, -2):
@@ -116,6 +118,7 @@ def cond(A: Tensor, p: float | str | None = None) -> Tensor:
     return matrix_norm(A, p) * matrix_norm(inv(A), p)
 
 
+@takes_out
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """Every matrix (..., m, m) times itself: n factors, of the inverse for negative n.
 
@@ -133,7 +136,9 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         if odd:
             result = A if result is None else result @ A
         A = A @ A if n else A
-    return _core.eye(A.shape[-1], A.shape[-1], A.dtype).expand(A.shape).clone() if result is None else result
+    if result is not None:
+        return result
+    return A * 0 + _core.eye(A.shape[-1], A.shape[-1], A.dtype)  # of A still, with a gradient of 0
 
 
 def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
@@ -188,7 +193,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """The powers of each element, from 0 up to N-1 (the last dimension's size unless given)."""
-    return combination.vander(x, N, increasing=True)
+    return combination.vander(x.reshape(1) if x.ndim == 0 else x, N, increasing=True)
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:

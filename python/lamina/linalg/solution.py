@@ -10,6 +10,7 @@ from lamina import _core
 from lamina._core import ShapeError, Tensor
 from lamina.autograd.function import Function
 from lamina.linalg.lapack import LinAlgError, call, check, mT
+from lamina.result import takes_out
 from lamina.return_types import named
 from lamina.shape import broadcast_shapes
 
@@ -143,13 +144,12 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 class _Slogdet(Function):
-    """d log|det A| = trace(A^-1 dA); the sign is constant."""
+    """d log|det A| = trace(A^-1 dA); the sign is constant: its gradient is dropped."""
 
     @staticmethod
     def forward(ctx: Any, A: Tensor) -> tuple[Tensor, Tensor]:
         sign, logabs = call("slogdet", lambda a: tuple(np.linalg.slogdet(a)), A)
         ctx.save_for_backward(A)
-        ctx.mark_non_differentiable(sign)
         return sign, logabs
 
     @staticmethod
@@ -157,6 +157,7 @@ class _Slogdet(Function):
         return grad.unsqueeze(-1).unsqueeze(-1) * mT(_Inverse.apply(ctx.saved_tensors[0]))
 
 
+@takes_out
 def slogdet(A: Tensor) -> Any:
     """The sign of the determinant and the logarithm of its size: ``(sign, logabsdet)``; 0 and -inf if
     singular.

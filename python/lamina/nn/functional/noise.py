@@ -91,7 +91,7 @@ def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """``alpha_dropout`` of whole channels: (n, c, ...)."""
-    if input.ndim < 2:
+    if input.ndim < 2 and training:
         raise _core.ShapeError(f"feature_alpha_dropout: expected (n, c, ...), got shape {tuple(input.shape)}")
     return _alpha_dropout(input, p, training, inplace, tuple(input.shape[:2]) + (1,) * (input.ndim - 2))
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import lamina
 from lamina import _core
 from lamina._core import Tensor
+from lamina.result import takes_out
 
 
 def layer_norm(
@@ -155,6 +156,7 @@ def local_response_norm(
     return input / (means.reshape(*input.shape) * alpha + k).pow(beta)
 
 
+@takes_out
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """``x / max(norm(x, p), eps)`` along ``dim``; the shape stays.
 

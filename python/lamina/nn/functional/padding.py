@@ -80,6 +80,9 @@ def _places(mode: str, size: int, before: int, after: int, shape: str) -> list[i
     if size == 0 or size + before + after < 0:
         raise _core.ShapeError(f"pad: cannot pad or cut {before}, {after} on a dimension of {shape}")
     wanted = range(-before, size + after)
+    if mode == "circular" and min(before, after) < 0:  # what is left after the cut repeats
+        left, right = max(0, -before), size - max(0, -after)
+        return [left + (i - left) % (right - left) for i in wanted]
     if mode == "replicate":
         return [min(max(i, 0), size - 1) for i in wanted]
     if mode == "circular":

@@ -1,55 +1,13 @@
-"""Special functions under the names of ``torch.special``."""
+"""Entropy, and the distribution function of the normal distribution in its forms."""
 
 from __future__ import annotations
 
 import math
 
 from lamina import _core
-from lamina._core import (
-    Tensor,
-    digamma,
-    erf,
-    erfc,
-    erfinv,
-    exp2,
-    expm1,
-    log1p,
-    log_softmax,
-    logsumexp,
-    round,
-    sinc,
-    softmax,
-    xlogy,
-)
-from lamina._core import digamma as psi
-from lamina._core import lgamma as gammaln
-from lamina._core import sigmoid as expit
-from lamina.elementwise import logit
+from lamina._core import Tensor
 
-__all__ = [
-    "digamma",
-    "entr",
-    "erf",
-    "erfc",
-    "erfinv",
-    "exp2",
-    "expit",
-    "expm1",
-    "gammaln",
-    "log1p",
-    "log_ndtr",
-    "log_softmax",
-    "logit",
-    "logsumexp",
-    "ndtr",
-    "ndtri",
-    "psi",
-    "round",
-    "sinc",
-    "softmax",
-    "xlog1py",
-    "xlogy",
-]
+__all__ = ["entr", "log_ndtr", "ndtr", "ndtri", "xlog1py"]
 
 
 def entr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
