@@ -68,8 +68,8 @@ LATER: dict[str, str] = {
     "lu_unpack matrix_exp matrix_power orgqr ormqr pca_lowrank pinverse qr slogdet svd svd_lowrank "
     "triangular_solve",
     "nn.functional": "adaptive_avg_pool1d avg_pool1d bilinear celu_ channel_shuffle conv1d conv3d "
-    "conv_transpose1d conv_transpose3d cosine_similarity max_pool1d pairwise_distance pixel_shuffle pixel_unshuffle "
-    "rrelu rrelu_ threshold_",
+    "conv_transpose1d conv_transpose3d cosine_similarity max_pool1d pairwise_distance pixel_shuffle "
+    "pixel_unshuffle rrelu rrelu_ threshold_",
     "native": "native_batch_norm native_group_norm native_layer_norm",
     "number": "adjoint angle conj conj_physical frexp gcd is_conj is_neg lcm real resolve_conj resolve_neg "
     "unravel_index",
@@ -105,7 +105,8 @@ HIDDEN = frozenset(
     "leaky_relu elu softplus hardtanh softshrink avg_pool2d max_pool2d from_buffer to_bytes backward "
     "grad_enabled set_grad_enabled inference_mode set_inference_mode record_function num_threads use_isa "
     "isa isas sgd_step adam_step rmsprop_step adagrad_step anomaly set_anomaly autocast_mode "
-    "set_autocast_mode push_saved_tensors_hooks pop_saved_tensors_hooks walking_for_inputs".split()
+    "set_autocast_mode push_saved_tensors_hooks pop_saved_tensors_hooks walking_for_inputs recurrent quantized_linear "
+    "scaled_dot_product_attention".split()
 )
 
 
