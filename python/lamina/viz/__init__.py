@@ -1,4 +1,4 @@
-"""Pictures of a training: learning curves, a confusion matrix, images with captions. Needs matplotlib.
+"""Pictures of a training, and of what a network has learned and looks at. Needs matplotlib.
 
 Each function draws into the figure it is given, or makes one, and returns it; ``savefig`` writes it. No
 window is opened and no global state of matplotlib is touched, so it works in scripts, servers and threads.
@@ -6,6 +6,7 @@ window is opened and no global state of matplotlib is touched, so it works in sc
 
 from .attention import attention_maps
 from .figure import new_figure
+from .network import feature_maps, filters, grad_cam, grad_cam_values, saliency, saliency_values
 from .panel import confusion_matrix, image_grid, learning_curves
 from .report import classification_report
 
@@ -13,7 +14,13 @@ __all__ = [
     "attention_maps",
     "classification_report",
     "confusion_matrix",
+    "feature_maps",
+    "filters",
+    "grad_cam",
+    "grad_cam_values",
     "image_grid",
     "learning_curves",
     "new_figure",
+    "saliency",
+    "saliency_values",
 ]
