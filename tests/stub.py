@@ -141,7 +141,11 @@ PROPERTY_TYPES = {
     "mT": "Tensor",
     "mH": "Tensor",
     "real": "Tensor",
-    **dict.fromkeys(("is_cpu", "is_cuda", "is_mps", "is_quantized", "is_sparse"), "_bool"),
+    **dict.fromkeys(
+        "is_cpu is_cuda is_meta is_mkldnn is_mps is_nested is_quantized is_sparse is_sparse_csr "
+        "is_xpu".split(),
+        "_bool",
+    ),
 }
 # Slots of the C type: their signatures are not written anywhere else.
 OPERATORS = {

@@ -10,7 +10,7 @@ import pytest
 
 import lamina
 from lamina.utils import data
-from lamina.utils.data import loader as loader_module
+from lamina.utils.data import dataloader as loader_module
 
 
 def generator(seed=0):

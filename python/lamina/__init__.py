@@ -74,6 +74,9 @@ if _typing.TYPE_CHECKING:
     from lamina.printing import set_printoptions
 
 
+_import_module("lamina.interop").wait_for_einops()
+
+
 def __getattr__(name: str) -> _typing.Any:
     if name in surface.WHERE:
         found = getattr(_import_module(f"lamina.{surface.WHERE[name]}"), name)

@@ -56,7 +56,7 @@ IN_PLACE: dict[Any, str] = {
 VIEWS_IN_PLACE = "as_strided squeeze swapaxes swapdims t transpose unsqueeze"
 # Functions of lamina whose module is loaded when they are first asked for.
 LATER: dict[str, str] = {
-    "amp": "autocast",
+    "amp": "GradScaler autocast",
     "amp.autocast_mode": "clear_autocast_cache get_autocast_cpu_dtype get_autocast_dtype "
     "get_autocast_gpu_dtype is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled "
     "set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled",

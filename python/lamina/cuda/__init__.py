@@ -5,7 +5,7 @@ pass.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from lamina.cuda import amp as amp
@@ -42,3 +42,57 @@ def manual_seed_all(seed: int) -> None:
 
 def empty_cache() -> None:
     """Gives back what is cached on GPUs, which is nothing; ``lamina.empty_cache`` does so for the CPU."""
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """Whether the GPU computes in bfloat16: there is none."""
+    return False
+
+
+def memory_allocated(device: Any = None) -> int:
+    """Bytes in use on the GPU: 0."""
+    return 0
+
+
+def max_memory_allocated(device: Any = None) -> int:
+    """The most bytes that were in use on the GPU: 0."""
+    return 0
+
+
+def memory_reserved(device: Any = None) -> int:
+    """Bytes held on the GPU: 0."""
+    return 0
+
+
+def max_memory_reserved(device: Any = None) -> int:
+    """The most bytes that were held on the GPU: 0."""
+    return 0
+
+
+def get_rng_state_all() -> list[Any]:
+    """The states of the generators of all GPUs: none."""
+    return []
+
+
+def set_rng_state_all(new_states: Any) -> None:
+    """Sets the generators of all GPUs, of which there are none."""
+
+
+def _absent(word: str) -> Any:
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise AssertionError(f"{word}: lamina has no CUDA; ask cuda.is_available() first")
+
+    refuse.__name__ = word
+    refuse.__doc__ = "Raises AssertionError: there is no GPU."
+    return refuse
+
+
+current_device = _absent("current_device")
+current_stream = _absent("current_stream")
+get_device_capability = _absent("get_device_capability")
+get_device_name = _absent("get_device_name")
+get_device_properties = _absent("get_device_properties")
+init = _absent("init")
+mem_get_info = _absent("mem_get_info")
+set_device = _absent("set_device")
+synchronize = _absent("synchronize")

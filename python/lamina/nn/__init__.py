@@ -2,7 +2,7 @@
 
 import importlib
 
-from lamina.nn import functional, init, utils
+from lamina.nn import attention, functional, init, parallel, utils
 from lamina.nn.modules.activation import (
     CELU,
     ELU,
@@ -215,6 +215,7 @@ from lamina.nn.modules.transformer_layer import (
     TransformerDecoderLayer,
     TransformerEncoderLayer,
 )
+from lamina.nn.parallel import DataParallel
 from lamina.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
@@ -261,6 +262,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DataParallel",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -380,8 +382,10 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "attention",
     "functional",
     "init",
+    "parallel",
     "utils",
 ]
 

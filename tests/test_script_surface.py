@@ -1,0 +1,115 @@
+"""What scripts ask for around their mathematics: devices that are not here, processes, paths of modules."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import nn
+
+
+def test_what_a_script_asks_of_cuda() -> None:
+    cuda = lamina.cuda
+    assert not cuda.is_bf16_supported() and lamina.version.cuda is None
+    assert cuda.memory_allocated() == cuda.max_memory_allocated() == cuda.memory_reserved() == 0
+    for word in ("synchronize", "get_device_name", "set_device", "current_device"):
+        with pytest.raises(AssertionError, match=f"{word}: lamina has no CUDA"):
+            getattr(cuda, word)(0)
+
+
+def test_data_parallel_is_the_module_with_pytorchs_names() -> None:
+    net = nn.Linear(3, 2)
+    wrapped = nn.DataParallel(net)
+    x = lamina.ones(4, 3)
+    np.testing.assert_array_equal(wrapped(x).detach().numpy(), net(x).detach().numpy())
+    assert list(wrapped.state_dict()) == ["module.weight", "module.bias"] and wrapped.module is net
+    y = nn.parallel.data_parallel(net, x)
+    np.testing.assert_array_equal(y.detach().numpy(), net(x).detach().numpy())
+    with pytest.raises(RuntimeError, match="no devices"):
+        nn.DataParallel(net, device_ids=[0, 1])
+    with pytest.raises(RuntimeError, match="one process"):
+        nn.parallel.DistributedDataParallel(net)
+
+
+def test_there_is_one_process() -> None:
+    distributed = importlib.import_module("lamina.distributed")
+    assert not distributed.is_available() and not distributed.is_initialized()
+    with pytest.raises(RuntimeError, match="one process"):
+        distributed.init_process_group("gloo")
+    for word in ("get_rank", "get_world_size", "barrier", "destroy_process_group"):
+        with pytest.raises(ValueError, match=word):
+            getattr(distributed, word)()
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_distributed_sampler_parts_cover_the_data_evenly(shuffle: bool) -> None:
+    data = lamina.utils.data
+    parts = [data.DistributedSampler(range(10), 4, rank, shuffle, seed=3) for rank in range(4)]
+    read = [list(part) for part in parts]
+    assert {len(part) for part in read} == {3} and {i for part in read for i in part} == set(range(10))
+    if shuffle:
+        parts[0].set_epoch(1)
+        assert list(parts[0]) != read[0]
+    cut = [list(data.DistributedSampler(range(10), 4, rank, shuffle, drop_last=True)) for rank in range(4)]
+    assert [len(part) for part in cut] == [2] * 4 and len({i for part in cut for i in part}) == 8
+    with pytest.raises(RuntimeError, match="num_replicas"):
+        data.DistributedSampler(range(3))
+    with pytest.raises(ValueError, match="rank 2"):
+        data.DistributedSampler(range(3), 2, 2)
+
+
+def test_scaled_dot_product_attention_may_be_told_its_way() -> None:
+    from lamina.nn.attention import SDPBackend, sdpa_kernel
+
+    x = lamina.ones(1, 2, 3, 4)
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
+        assert nn.functional.scaled_dot_product_attention(x, x, x).shape == (1, 2, 3, 4)
+    with pytest.raises(RuntimeError, match="no available kernel"), sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+        pass
+
+
+def test_switches_of_libraries_that_are_not_here() -> None:
+    cudnn = importlib.import_module("lamina.backends.cudnn")
+    cudnn.benchmark = True
+    assert lamina.backends.cudnn.benchmark and not cudnn.is_available() and cudnn.version() is None
+    lamina.backends.cuda.matmul.allow_tf32 = True
+    for word in ("mps", "mkl", "mkldnn", "openmp"):
+        assert not getattr(lamina.backends, word).is_available()
+    assert lamina.backends.cpu.get_cpu_capability() in ("SCALAR", "AVX2", "AVX512", "NEON")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("lamina.utils.data.dataloader", "DataLoader"),
+        ("lamina.utils.data.dataset", "Dataset"),
+        ("lamina.utils.data.sampler", "Sampler"),
+        ("lamina.utils.data.distributed", "DistributedSampler"),
+        ("lamina.nn.modules", "Linear"),
+        ("lamina.nn.modules.module", "Module"),
+        ("lamina.nn.modules.loss", "CrossEntropyLoss"),
+        ("lamina.nn.parallel", "DistributedDataParallel"),
+        ("lamina.nn.parameter", "Parameter"),
+        ("lamina.cuda.amp", "autocast"),
+        ("lamina.distributions.normal", "Normal"),
+    ],
+)
+def test_pytorchs_paths_lead_to_the_names(path: str, name: str) -> None:
+    found = getattr(importlib.import_module(path), name)
+    short = path.split(".modules")[0] if ".modules" in path else path.rsplit(".", 1)[0]
+    assert getattr(importlib.import_module(short), name, found) is found
+    with pytest.raises(AttributeError):
+        _ = nn.modules.NoSuchLayer
+
+
+def test_curves_for_tensorboard(tmp_path) -> None:
+    pytest.importorskip("tensorboardX")
+    from lamina.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_scalar("loss", lamina.tensor(0.5, requires_grad=True), 1)
+        writer.add_histogram("weights", lamina.randn(10), 1)
+    assert any(path.stat().st_size > 50 for path in tmp_path.iterdir())
