@@ -13,6 +13,17 @@ namespace lamina::LAMINA_ISA {
 constexpr int64_t kDepthBytes = 1280;
 constexpr int64_t kBlockBytes = 1 << 20;
 
+// Whether c is better computed turned, as b^T a^T: a large b dense along k, as the weights of a layer are, is
+// then read in place, tile by tile, and only the short a is packed. Writing c turned costs too much to cut k,
+// so k is short.
+constexpr int64_t kTurnedDepth = 1024, kTurnedNumbers = 1 << 18;
+template <class S>
+static bool is_turned(const Product<S>& p) {
+  constexpr int64_t columns = TileSize<Compute<S>>::columns;
+  return !kIsHalf<S> && p.b_k == 1 && p.b_column != 1 && p.c_column == 1 && p.m % columns == 0 &&
+         p.m <= 4 * columns && p.k <= kTurnedDepth && p.k * p.n >= kTurnedNumbers;
+}
+
 struct Blocking {
   bool pack_a,
       pack_b;  // pack_b: before the tiles; else the first tile copies the panels it reads, or none does
@@ -52,7 +63,8 @@ static Blocking blocking_of(const Product<S>& p, int64_t threads) {
   Blocking b = {};
   // A half holds no partial sum, so its k is not cut.
   const int64_t k = max_of(1, p.k);
-  b.k = kIsHalf<S> ? k : chunks_of(k, chunks_of(k, kDepthBytes / size));
+  const bool whole = kIsHalf<S> || (p.c_column != 1 && k <= kTurnedDepth);
+  b.k = whole ? k : chunks_of(k, chunks_of(k, kDepthBytes / size));
   b.tiles = chunks_of(p.m, tile_rows);
   b.panels = chunks_of(p.n, tile_columns);
   cut_cells(b, max_of(1, kBlockBytes / (b.k * tile_columns * size)), threads);
@@ -85,6 +97,15 @@ static void multiply_apart(const Product<S>& p, const Tile<Compute<S>>& tile,
   if (t.beta != T(0)) read_part(c, p.c_row, p.c_column, rows, columns, buffer, pitch);
   function(t);
   if (last) activate(p.epilogue, buffer, pitch, rows, columns);
+  if constexpr (!kIsHalf<S>) {
+    if (p.c_row == 1) {
+      for (int i = 0; i < rows; i += Vec<T>::width) {
+        const int n = static_cast<int>(min_of(Vec<T>::width, rows - i));
+        pack_turned(buffer + i * pitch, pitch, n, columns, c + i, p.c_column, c);
+      }
+      return;
+    }
+  }
   write_part(buffer, pitch, rows, columns, c, p.c_row, p.c_column);
 }
 
@@ -122,6 +143,14 @@ static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t 
     t.a = p.a + row * p.a_row;
     t.a_row = p.a_row;
     t.a_k = p.a_k;
+    // The next tile comes while this one meets all panels.
+    if (p.a_k == 1 && apart) {
+      const int64_t next = min_of(row + 2 * rows, p.m);
+      for (int64_t i = row + rows; i < next; i++) {
+        for (int64_t k = 0; k < p.k; k += int64_t(64 / sizeof(T)))
+          __builtin_prefetch(p.a + i * p.a_row + k, 0, 2);
+      }
+    }
   }
   const TileFunction<T> whole = tile_function<T, Reading::Steps>(rows, 2);
   const TileFunction<T> first =
