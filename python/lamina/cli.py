@@ -10,8 +10,11 @@ from importlib import import_module
 
 # Each is a module of lamina.command that is loaded when it is asked for, and what it does.
 COMMANDS = {
+    "bench": "time a few operations on this machine",
     "chat": "talk with a language model in the terminal",
+    "finetune": "make a classifier of your photographs from pretrained weights",
     "info": "list what is in a file of weights, without running any of it",
+    "predict": "say what a classifier sees on photographs",
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit codes
 
