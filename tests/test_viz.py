@@ -56,6 +56,23 @@ def test_confusion_matrix():
             viz.confusion_matrix(*wrong)
 
 
+def test_gradient_reach():
+    norms = {"RNN": [2.0, 1.0, 0.0], "LSTM": lamina.tensor([0.5, 0.5, 1.0])}
+    [axes] = viz.gradient_reach(norms).axes
+    rnn, lstm = axes.lines[:2]
+    assert [line.get_label() for line in (rnn, lstm)] == ["RNN", "LSTM"]
+    np.testing.assert_array_equal(rnn.get_ydata(), [1.0, 0.5, np.nan])
+    np.testing.assert_array_equal(lstm.get_ydata(), [1.0, 1.0, 2.0])
+    assert axes.get_yscale() == "log"
+    for wrong, text in (
+        ({}, "no norms"),
+        ({"RNN": [0.0, 1.0]}, "positive norm for RNN"),
+        ({"a": []}, "for a"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            viz.gradient_reach(wrong)
+
+
 def test_image_grid():
     images = lamina.rand(5, 1, 4, 3)
     axes = viz.image_grid(images, list("abcde"), columns=3).axes

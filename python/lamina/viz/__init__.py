@@ -6,6 +6,7 @@ window is opened and no global state of matplotlib is touched, so it works in sc
 
 from .attention import attention_maps
 from .figure import new_figure
+from .gradient import gradient_reach
 from .network import feature_maps, filters, grad_cam, grad_cam_values, saliency, saliency_values
 from .panel import confusion_matrix, image_grid, learning_curves
 from .report import classification_report
@@ -18,6 +19,7 @@ __all__ = [
     "filters",
     "grad_cam",
     "grad_cam_values",
+    "gradient_reach",
     "image_grid",
     "learning_curves",
     "new_figure",
