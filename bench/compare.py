@@ -40,10 +40,12 @@ def main() -> None:
     sys.path.insert(0, str(HERE))
     import file_workload
     import image_workload
+    import recurrent_workload
     import text_workload
     import workload
 
-    rows = workload.WORKLOADS + image_workload.WORKLOADS + text_workload.WORKLOADS + file_workload.WORKLOADS
+    rooms = (workload, image_workload, text_workload, recurrent_workload, file_workload)
+    rows = [one for room in rooms for one in room.WORKLOADS]
     chosen = [w for w in rows if not options.only or any(name in w.name for name in options.only)]
     if chosen:
         libraries = load_libraries(options)
