@@ -11,7 +11,7 @@ import lamina
 from lamina.nn import functional as F
 
 EXAMPLES = """\
-  lamina bench
+  lamina bench --seconds 5
   lamina bench --threads 1"""
 
 
