@@ -297,6 +297,34 @@ def test_gradients_that_vanish_or_explode_are_named() -> None:
         loud.fit([(x, x)] * 3, epochs=1)
 
 
+def test_an_average_of_weights_goes_on_after_a_resume(tmp_path: Path) -> None:
+    def run(epochs: int, resume: bool = False) -> tuple[train.Trainer, train.WeightAverage]:
+        average = train.WeightAverage(0.8, apply=epochs == 2)
+        found = trainer(callbacks=[average, train.Checkpoint(tmp_path / str(resume), None)])
+        found.fit(
+            DataLoader(data(), batch_size=10), epochs=epochs, resume=tmp_path / "False" if resume else None
+        )
+        return found, average
+
+    whole, expected = run(2)
+    run(1)
+    again, average = run(2, resume=True)
+    assert weights(average.model) == weights(expected.model) == weights(whole.model) == weights(again.model)
+
+    seen: list[np.ndarray] = []
+
+    class Look(train.Callback):
+        def after_step(self, trainer: train.Trainer, loss: float) -> None:
+            seen.append(trainer.model[0].weight.detach().numpy().astype(np.float64).copy())
+
+    average = train.WeightAverage(0.8)
+    trainer(callbacks=[Look(), average]).fit(DataLoader(data(), batch_size=10), epochs=1)
+    mean = seen[0]
+    for value in seen[1:]:
+        mean = 0.8 * mean + 0.2 * value
+    np.testing.assert_allclose(average.model[0].weight.detach().numpy(), mean, rtol=1e-5, atol=1e-7)
+
+
 def test_the_learning_rate_finder_leaves_no_trace() -> None:
     found = trainer(scheduled=True)
     before = weights(found.model), lamina.get_rng_state().tolist(), found.optimizer.param_groups[0]["lr"]

@@ -1,5 +1,6 @@
 """Training without writing the loop: trainer, metrics, callbacks, exact checkpoints."""
 
+from .average import WeightAverage
 from .callback import Callback, EarlyStopping
 from .checkpoint import Checkpoint
 from .health import Health, TrainingWarning
@@ -39,5 +40,6 @@ __all__ = [
     "TopKAccuracy",
     "Trainer",
     "TrainingWarning",
+    "WeightAverage",
     "find_learning_rate",
 ]
