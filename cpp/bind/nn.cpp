@@ -48,11 +48,11 @@ void bind_images(py::module_& m) {
   m.def(
       "conv2d",
       [](const Tensor& x, const Tensor& w, const MaybeTensor& b, const Dims& stride, const Dims& padding,
-         const Dims& dilation, int64_t groups) {
-        return ops::conv2d(x, w, b, window("conv2d", stride, padding, dilation), groups);
+         const Dims& dilation, int64_t groups, bool may_wait) {
+        return ops::conv2d(x, w, b, window("conv2d", stride, padding, dilation), groups, may_wait);
       },
       arg("input"), arg("weight"), arg("bias") = none(), arg("stride") = Shape{1}, arg("padding") = Shape{0},
-      arg("dilation") = Shape{1}, arg("groups") = 1, Free());
+      arg("dilation") = Shape{1}, arg("groups") = 1, arg("may_wait") = false, Free());
   m.def(
       "conv_transpose2d",
       [](const Tensor& x, const Tensor& w, const MaybeTensor& b, const Dims& stride, const Dims& padding,

@@ -86,6 +86,7 @@ py::array to_numpy(const Tensor& x, bool force) {
   for (int64_t s : x.strides()) strides.push_back(s * static_cast<py::ssize_t>(x.item_size()));
   // The array holds a tensor of its own, so that x may change what it looks at.
   const py::object owner = py::reinterpret_steal<py::object>(wrap(alias(x)));
+  x.storage().share();
   return py::array(dtype, shape, strides, x.data(), owner);
 }
 

@@ -85,7 +85,10 @@ void bind_geometry() {
       "stride", [](const Tensor& x, int64_t dim) { return x.strides()[wrap_dim(dim, x.ndim(), "stride")]; },
       arg("dim"));
   method("storage_offset", [](const Tensor& x) { return x.offset(); });
-  method("data_ptr", [](const Tensor& x) { return reinterpret_cast<uintptr_t>(x.data()); });
+  method("data_ptr", [](const Tensor& x) {
+    x.storage().share();
+    return reinterpret_cast<uintptr_t>(x.data());
+  });
   method("element_size", [](const Tensor& x) { return x.item_size(); });
   property("itemsize", [](const Tensor& x) { return x.item_size(); });
   property("nbytes", [](const Tensor& x) { return x.numel() * static_cast<int64_t>(x.item_size()); });

@@ -124,7 +124,7 @@ enum class ScanOp : uint8_t { Sum, Prod, Max, Min, LogSumExp, count };
 struct MatrixStride {
   int64_t row, col, batch;
 };
-enum class Epilogue : uint8_t { None, Relu, Gelu, GeluTanh, Silu, Sigmoid, Tanh, count };
+enum class Epilogue : uint8_t { None, Relu, Relu6, Gelu, GeluTanh, Silu, Sigmoid, Tanh, Hardswish, count };
 struct Gemm {
   Dtype dtype;
   int64_t batch, m, n, k;  // k may be 0: c = act(beta * c + bias)
@@ -147,6 +147,12 @@ struct Conv2d {
   int64_t oc, oh, ow;  // output (n, oc, oh, ow)
   int64_t kh, kw;      // weight (oc, c / groups, kh, kw)
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
+};
+// y = activation(convolution * scale + shift + add): scale and shift hold a value for each channel of y, add
+// has y's shape and is not y. Any of them may be null, but scale does not come without shift.
+struct ConvEnd {
+  const void *scale, *shift, *add;
+  Epilogue activation;
 };
 struct Pool2d {
   Dtype dtype;
@@ -333,8 +339,7 @@ struct Kernels {
   void (*quantized_linear)(const QuantizedLinear&, void* scratch);
   size_t (*quantized_linear_scratch)(const QuantizedLinear&);
 
-  void (*conv2d)(const Conv2d&, const void* x, const void* w, const void* bias /* or null */, void* y,
-                 void* scratch);
+  void (*conv2d)(const Conv2d&, const ConvEnd&, const void* x, const void* w, void* y, void* scratch);
   size_t (*conv2d_scratch)(const Conv2d&);
   void (*conv2d_grad_input)(const Conv2d&, const void* g, const void* w, void* dx, void* scratch);
   size_t (*conv2d_grad_input_scratch)(const Conv2d&);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/conv_pending.h"
 #include "ops/inplace.h"
 #include "ops/pairwise.h"
 
@@ -99,6 +100,11 @@ Tensor bitwise(BinaryOp op, const char* name, const Operand& x, const Operand& y
 }  // namespace
 
 Tensor add(const Operand& x, const Operand& y, Scalar alpha) {
+  if (!x.is_scalar() && !y.is_scalar() && alpha.to_double() == 1) {
+    Tensor z = join_add(x.tensor(), y.tensor());
+    if (!z.defined()) z = join_add(y.tensor(), x.tensor());
+    if (z.defined()) return z;
+  }
   return add_scaled(BinaryOp::Add, "add", "AddBackward0", x, y, alpha);
 }
 

@@ -1,7 +1,7 @@
 // Convolution of images. It is linear in the input and in the weight, so its gradients are three ops that are
 // each other's.
 #include "ops/autocast.h"
-#include "ops/walk.h"
+#include "ops/conv_pending.h"
 
 namespace lamina::ops {
 namespace {
@@ -56,16 +56,18 @@ Tensor forward(const Problem& problem, const Tensor& x, const Tensor& w, const T
 Tensor grad_input(const Problem& problem, const Tensor& g, const Tensor& w);
 Tensor grad_weight(const Problem& problem, const Tensor& g, const Tensor& x);
 
+Ref<PendingConv> work_of(const Geometry& geo, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  Ref<PendingConv> work(new PendingConv);
+  work->p = geo.p;
+  work->x = contiguous(detach(x)), work->w = contiguous(detach(w));
+  if (bias.defined()) work->shift = contiguous(detach(bias));
+  return work;
+}
+
 Tensor forward(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) {
   const Geometry geo = problem.geometry(x.dtype());
   const Tensor y = empty(geo.y, x.dtype());
-  if (y.numel()) {
-    const Tensor xd = contiguous(detach(x)), wd = contiguous(detach(w)),
-                 bd = bias.defined() ? contiguous(detach(bias)) : bias;
-    const Scratch scratch(x.backend(), x.kernels().conv2d_scratch(geo.p));
-    x.kernels().conv2d(geo.p, xd.data(), wd.data(), bd.defined() ? bd.data() : nullptr, y.data(),
-                       scratch.data());
-  }
+  if (y.numel()) work_of(geo, x, w, bias)->run(y.data());
   if (recording(x, w, bias))
     record("ConvolutionBackward0", y, {&x, &w, &bias},
            [problem, x = Saved(x), w = Saved(w)](Back& back) -> Tensors {
@@ -119,9 +121,10 @@ Tensor grad_weight(const Problem& problem, const Tensor& g, const Tensor& x) {
 
 }  // namespace
 
-Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window, int64_t groups) {
-  if (autocasting()) return autocast(conv2d, x, w, bias, window, groups);
-  if (x.ndim() == 3) return squeeze(conv2d(unsqueeze(x, 0), w, bias, window, groups), {0});
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window, int64_t groups,
+              bool may_wait) {
+  if (autocasting()) return autocast(conv2d, x, w, bias, window, groups, may_wait);
+  if (x.ndim() == 3) return squeeze(conv2d(unsqueeze(x, 0), w, bias, window, groups, may_wait), {0});
   if (x.ndim() != 4 || w.ndim() != 4)
     fail<ShapeError>("conv2d: Expected 3D (unbatched) or 4D (batched) input and a 4D weight, but got input ",
                      x.shape(), " and weight ", w.shape());
@@ -133,9 +136,15 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window
                      bias.shape());
   if (is_half(x.dtype())) {
     const Tensor b = bias.defined() ? to(bias, Dtype::Float32) : bias;
-    return to(conv2d(to(x, Dtype::Float32), to(w, Dtype::Float32), b, window, groups), x.dtype());
+    return to(conv2d(to(x, Dtype::Float32), to(w, Dtype::Float32), b, window, groups, false), x.dtype());
   }
-  return forward({x.shape(), w.shape(), window, groups}, x, w, bias);
+  const Problem problem{x.shape(), w.shape(), window, groups};
+  if (may_wait && x.dtype() == Dtype::Float32 && !recording(x, w, bias)) {
+    const Geometry geo = problem.geometry(x.dtype());
+    x.data();  // what x waits for comes first
+    if (numel_of(geo.y, "conv2d")) return put_off(geo.y, work_of(geo, x, w, bias));
+  }
+  return forward(problem, x, w, bias);
 }
 
 namespace {

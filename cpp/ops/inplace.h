@@ -62,7 +62,8 @@ Tensor change(const Tensor& x, const Operand& y, F f) {
     result = f(x);
     into = target.taken();
   }
-  if (!into || result.data() != x.data()) return assign_(x, result);
+  if (!into || result.storage_ref() != x.storage_ref() || result.offset() != x.offset())
+    return assign_(x, result);
   x.bump_version();
   return x;
 }

@@ -1,7 +1,7 @@
 // Normalisation over rows (layer, group, root mean square) and over batches.
 #include <algorithm>
 
-#include "ops/walk.h"
+#include "ops/conv_pending.h"
 
 namespace lamina::ops {
 namespace {
@@ -199,6 +199,10 @@ Tensor batch_norm(const Tensor& x, const Tensor& w, const Tensor& b, const Tenso
   if (training && n * spatial <= 1)
     fail<ShapeError>("batch_norm: Expected more than 1 value per channel when training, got input size ",
                      x.shape());
+  if (!training) {
+    const Tensor joined = join_batch_norm(x, w, b, running_mean, running_var, eps);
+    if (joined.defined()) return joined;
+  }
   BatchProblem problem{{x.dtype(), n, c, spatial, eps}, training, Shape(x.ndim(), 1), {0}};
   problem.channel[1] = c;
   for (int d = 2; d < x.ndim(); ++d) problem.dims.push_back(d);

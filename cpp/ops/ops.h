@@ -264,8 +264,10 @@ Tensor quantized_linear(const Tensor& x, const Tensor& blocks, const std::string
 struct Window {
   Dims stride, padding, dilation;  // two values each
 };
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Window& window,
-              int64_t groups);
+// may_wait: where nothing is recorded, the result is computed when it is looked at, together with the batch
+// norm, addition and activation that may follow.
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Window& window, int64_t groups,
+              bool may_wait = false);
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Window& window,
                         const Dims& output_padding, int64_t groups);  // weight (in, out / groups, kh, kw)
 Pair max_pool2d(const Tensor& x, const Dims& kernel, const Window& window,

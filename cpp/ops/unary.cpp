@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "ops/conv_pending.h"
 #include "ops/inplace.h"
 
 namespace lamina {
@@ -26,6 +27,7 @@ Tensor unary_grad(const UnaryDef& def, const Tensor& g, const Tensor& s, const d
 }  // namespace
 
 Tensor unary(const UnaryDef& def, const Tensor& input, double p0, double p1) {
+  if (const Tensor y = ops::join_activation(input, def.op, p0, p1); y.defined()) return y;
   const bool direct = is_floating(input.dtype()) || def.integers;
   const Tensor x = direct ? input : ops::to(input, default_float());
   const Tensor y = elementwise_result(x.shape(), x.dtype(), {&x});

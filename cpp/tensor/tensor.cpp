@@ -61,6 +61,13 @@ Tensor empty(const Shape& shape, Dtype dtype, Backend& backend) {
   return make(new_storage(numel, dtype, backend), shape, contiguous_strides(shape), numel, 0, dtype);
 }
 
+Tensor pending(const Shape& shape, Dtype dtype, Backend& backend, Ref<Pending> work) {
+  const int64_t numel = numel_of(shape, "empty");
+  const size_t bytes = static_cast<size_t>(numel) * size_of(dtype);
+  return make(Ref<Storage>(new Storage(backend, bytes, std::move(work))), shape, contiguous_strides(shape),
+              numel, 0, dtype);
+}
+
 Tensor empty_strided(const Shape& shape, const Shape& strides, Dtype dtype, Backend& backend) {
   const int64_t numel = numel_of(shape, "empty_strided");
   int64_t extent = numel ? 1 : 0;

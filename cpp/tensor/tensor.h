@@ -88,6 +88,8 @@ class Tensor {
 
 // Not initialised, contiguous.
 Tensor empty(const Shape& shape, Dtype dtype, Backend& backend = cpu());
+// Contiguous, computed when it is looked at.
+Tensor pending(const Shape& shape, Dtype dtype, Backend& backend, Ref<Pending> work);
 // Not initialised; dense inputs hand on their order of dimensions, others give a contiguous result.
 Tensor empty_like(const Tensor& x, Dtype dtype);
 inline Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }

@@ -16,6 +16,9 @@ bool is_product(const Conv2d& c) {
   return c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_h == 0 && c.pad_w == 0;
 }
 
+// Of weights times an end's scale, in elements.
+int64_t scaled_size(const Conv2d& c) { return chunks_of(c.oc * (c.c / c.groups), 16) * 16; }
+
 // y[image] = w @ x[image] of one group, or back: dx[image] = w transposed @ g[image].
 Gemm product_of_group(const Conv2d& c, bool backward, int64_t group, const void* in, const void* w,
                       const void* bias, void* out) {
@@ -41,38 +44,48 @@ Gemm product_of_group(const Conv2d& c, bool backward, int64_t group, const void*
   return g;
 }
 
+// A product's own end has no scale, which goes to the weights, and adds nothing: then all is done afterwards.
 template <class T>
-void run_as(const Conv2d& c, bool backward, const T* in, const T* w, const T* bias, T* out, void* scratch) {
-  if (is_winograd(c)) {
-    if constexpr (sizeof(T) == sizeof(float)) {
-      const End<T> end = {bias, nullptr, Epilogue::None};
-      if (winograd(winograd_of<T>(c, backward), in, w, end, out, scratch)) return;
-    }
+void run_product(const Conv2d& c, const T* x, const T* w, const End<T>& end, T* y, void* scratch) {
+  const int64_t inputs = c.c / c.groups, places = c.h * c.w;
+  const bool whole = end.add;
+  T* scaled = static_cast<T*>(scratch);
+  if (end.scale && !whole) {
+    parallel_range(c.oc, max_of(1, kGrain / inputs), [&](int64_t first, int64_t past) {
+      for (int64_t o = first; o < past; o++) {
+        const T* from = w + o * inputs;
+        const Vec<T> scale = set<Vec<T>>(end.scale[o]);
+        for_vectors<Vec<T>>(inputs, [&](int64_t i, auto lanes) {
+          put_lanes(scaled + o * inputs + i, get_lanes(from + i, lanes) * scale, lanes);
+        });
+      }
+    });
+    w = scaled;
   }
-  correlate(correlation_of<T>(c, backward), in, w, bias, out, scratch);
+  for (int64_t group = 0; group < c.groups; group++) {
+    Gemm g = product_of_group(c, false, group, x, w, whole ? nullptr : end.shift, y);
+    if (!whole) g.epilogue = end.activation;
+    gemm(g, scaled + (end.scale ? scaled_size(c) : 0));
+  }
+  if (!whole) return;
+  parallel_range(c.n * c.oc, max_of(1, kGrain / places), [&](int64_t first, int64_t past) {
+    for (int64_t i = first; i < past; i++) finish_run(end, y, i % c.oc, i * places, places);
+  });
 }
 
-void run(const Conv2d& c, bool backward, const void* in, const void* w, const void* bias, void* out,
-         void* scratch) {
-  if (c.n == 0) return;
-  if (is_product(c)) {
-    for (int64_t group = 0; group < c.groups; group++) {
-      gemm(product_of_group(c, backward, group, in, w, bias, out), scratch);
-    }
-    return;
+template <class T>
+void run(const Conv2d& c, bool backward, const T* in, const T* w, const End<T>& end, T* out, void* scratch) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (is_winograd(c) && winograd(winograd_of<T>(c, backward), in, w, end, out, scratch)) return;
   }
-  by_float(c.dtype, [&](auto type) {
-    using T = decltype(type);
-    if constexpr (!kIsHalf<T>)
-      run_as(c, backward, static_cast<const T*>(in), static_cast<const T*>(w), static_cast<const T*>(bias),
-             static_cast<T*>(out), scratch);
-  });
+  correlate(correlation_of<T>(c, backward), in, w, end, out, scratch);
 }
 
 size_t run_scratch(const Conv2d& c, bool backward) {
   if (c.n == 0) return 0;
   if (is_product(c))
-    return gemm_scratch(product_of_group(c, backward, 0, nullptr, nullptr, nullptr, nullptr));
+    return gemm_scratch(product_of_group(c, backward, 0, nullptr, nullptr, nullptr, nullptr)) +
+           static_cast<size_t>(backward ? 0 : scaled_size(c) * size_of(c.dtype));
   if (c.dtype == Dtype::Float64) return correlation_of<double>(c, backward).bytes();
   const size_t plain = correlation_of<float>(c, backward).bytes();
   return is_winograd(c) ? larger(winograd_of<float>(c, backward).bytes(), plain) : plain;
@@ -80,13 +93,33 @@ size_t run_scratch(const Conv2d& c, bool backward) {
 
 }  // namespace
 
-void conv2d(const Conv2d& c, const void* x, const void* w, const void* bias, void* y, void* scratch) {
-  run(c, false, x, w, bias, y, scratch);
+void conv2d(const Conv2d& c, const ConvEnd& end, const void* x, const void* w, void* y, void* scratch) {
+  if (c.n == 0) return;
+  by_float(c.dtype, [&](auto type) {
+    using T = decltype(type);
+    if constexpr (!kIsHalf<T>) {
+      const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(w);
+      if (is_product(c)) return run_product(c, in, weights, End<T>::of(end), static_cast<T*>(y), scratch);
+      run(c, false, in, weights, End<T>::of(end), static_cast<T*>(y), scratch);
+    }
+  });
 }
 size_t conv2d_scratch(const Conv2d& c) { return run_scratch(c, false); }
 
 void conv2d_grad_input(const Conv2d& c, const void* g, const void* w, void* dx, void* scratch) {
-  run(c, true, g, w, nullptr, dx, scratch);
+  if (c.n == 0) return;
+  if (is_product(c)) {
+    for (int64_t group = 0; group < c.groups; group++) {
+      gemm(product_of_group(c, true, group, g, w, nullptr, dx), scratch);
+    }
+    return;
+  }
+  by_float(c.dtype, [&](auto type) {
+    using T = decltype(type);
+    if constexpr (!kIsHalf<T>)
+      run(c, true, static_cast<const T*>(g), static_cast<const T*>(w), End<T>{}, static_cast<T*>(dx),
+          scratch);
+  });
 }
 size_t conv2d_grad_input_scratch(const Conv2d& c) { return run_scratch(c, true); }
 

@@ -4,6 +4,7 @@
 // stride.
 #pragma once
 
+#include "kernels/cpu/conv_end.h"
 #include "kernels/cpu/conv_field.h"
 #include "kernels/cpu/gemm_pack.h"
 
@@ -202,12 +203,10 @@ struct Patch {
 
 // From sums (outputs, lane), which keep the field's pitch, to the output.
 template <class T>
-static void deliver(const Patch<T>& patch, int64_t pitch, int outputs, const T* sums, int64_t lane,
-                    const T* bias) {
+static void deliver(const Patch<T>& patch, int64_t pitch, int outputs, const T* sums, int64_t lane) {
   using V = Vec<T>;
   for (int o = 0; o < outputs; o++) {
     T* to = patch.to + o * patch.to_channel;
-    const V added = bias ? set<V>(bias[o]) : zero<V>();
     // Where rows follow one another, whole vectors may reach into the next row, which is written afterwards.
     const T* end =
         to + (patch.to_column == 1 && patch.to_row == patch.columns ? patch.rows * patch.columns : 0);
@@ -215,7 +214,7 @@ static void deliver(const Patch<T>& patch, int64_t pitch, int outputs, const T* 
       const T* from = sums + o * lane + row * pitch;
       for (int64_t i = 0; i < patch.columns; i += V::width) {
         const int n = static_cast<int>(min_of(V::width, patch.columns - i));
-        const V value = load<V>(from + i) + added;
+        const V value = load<V>(from + i);
         if (to + i + V::width <= end) {
           store(to + i, value);
         } else if (patch.to_column == 1) {
@@ -262,7 +261,6 @@ static void correlate_patch(Tile<T> tile, const Patch<T>& patch, int64_t pitch, 
   const TileFunction<T> whole = tile_function<T, Reading::ListedB>(rows, 2);
   tile.c = dense ? patch.to : sums;
   tile.c_row = dense ? patch.to_channel : lane;
-  if (!dense) tile.row_bias = nullptr;
   for (int64_t left = places; left > 0; left -= tile_columns) {
     tile.last = !dense || left >= tile_columns ? width : static_cast<int>(left > width ? left - width : left);
     (left > width ? whole : narrow)(tile);
@@ -294,18 +292,18 @@ static void fill_fields(const Correlation<T>& p, const Piece<T>& piece, const T*
 // The windows of one class, with its weights (tile, channel and tap, row of the tile) and its offsets.
 template <class T>
 static void correlate_class(const Correlation<T>& p, const Piece<T>& piece, int64_t c, const T* weights,
-                            const int32_t* offsets, const T* bias, T* out) {
+                            const int32_t* offsets, const End<T>& end, T* out) {
   const Class down = p.class_h(c), across = p.class_w(c);
   const int64_t begin = max_of(piece.row, down.first);
-  const int64_t end = min_of(min_of(piece.row + p.strip, p.windows_h), down.first + down.count);
-  if (begin >= end || across.count <= 0) return;
+  const int64_t past = min_of(min_of(piece.row + p.strip, p.windows_h), down.first + down.count);
+  if (begin >= past || across.count <= 0) return;
   const int64_t taps = p.taps_of(c), deep = channels_deep(p.channels, taps), out_plane = p.out_h * p.out_w;
   const Cut cut = cut_of(p.outputs, TileSize<T>::rows);
   for (int64_t t = 0; t < cut.count; t++) {
     const int rows = cut.rows(t);
     const int64_t output = piece.group * p.outputs + cut.start(t);
     Patch<T> patch = {};
-    patch.rows = end - begin;
+    patch.rows = past - begin;
     patch.columns = across.count;
     patch.to_row = p.to_stride_h * p.out_w;
     patch.to_column = p.to_stride_w;
@@ -324,22 +322,28 @@ static void correlate_class(const Correlation<T>& p, const Piece<T>& piece, int6
       tile.list = offsets + channel * taps;
       tile.alpha = T(1);
       tile.beta = channel == 0 ? T(0) : T(1);
-      tile.row_bias = bias && channel + deep >= p.channels ? bias + output : nullptr;
       for (int64_t i = 0; i < piece.images; i++) {
         of_image(i);
         correlate_patch(tile, patch, p.field.pitch, rows, piece.sums + i * rows * p.lane, p.lane);
       }
     }
-    for (int64_t i = 0; i < piece.images && !patch.dense(p.field.pitch); i++) {
+    for (int64_t i = 0; i < piece.images; i++) {
       of_image(i);
-      deliver(patch, p.field.pitch, rows, piece.sums + i * rows * p.lane, p.lane,
-              bias ? bias + output : nullptr);
+      if (!patch.dense(p.field.pitch))
+        deliver(patch, p.field.pitch, rows, piece.sums + i * rows * p.lane, p.lane);
+      for (int o = 0; o < rows && !end.is_empty(); o++) {
+        for (int64_t row = 0; row < patch.rows; row++) {
+          finish_run(end, out, output + o, patch.to - out + o * out_plane + row * patch.to_row,
+                     patch.columns);
+        }
+      }
     }
   }
 }
 
 template <class T>
-static void correlate(const Correlation<T>& p, const T* in, const T* w, const T* bias, T* out, void* memory) {
+static void correlate(const Correlation<T>& p, const T* in, const T* w, const End<T>& end, T* out,
+                      void* memory) {
   T* weights = static_cast<T*>(memory);
   T* buffers = weights + p.weight_size();
   int32_t* offsets = reinterpret_cast<int32_t*>(buffers + p.threads * p.buffer_size());
@@ -355,7 +359,7 @@ static void correlate(const Correlation<T>& p, const T* in, const T* w, const T*
     const T* of_class = weights + group * p.outputs * p.depth();
     const int32_t* list = offsets;
     for (int64_t c = 0; c < p.classes(); c++) {
-      correlate_class(p, piece, c, of_class, list, bias, out);
+      correlate_class(p, piece, c, of_class, list, end, out);
       of_class += p.outputs * p.channels * p.taps_of(c);
       list += p.channels * p.taps_of(c);
     }

@@ -111,6 +111,10 @@ static void apply(T* c, int64_t c_row, int64_t rows, int64_t columns) {
 template <class T>
 static void activate(Epilogue epilogue, T* c, int64_t c_row, int64_t rows, int64_t columns) {
   switch (epilogue) {
+    case Epilogue::Relu6:
+      return apply<T, UnaryOp::Relu6>(c, c_row, rows, columns);
+    case Epilogue::Hardswish:
+      return apply<T, UnaryOp::Hardswish>(c, c_row, rows, columns);
     case Epilogue::Gelu:
       return apply<T, UnaryOp::Gelu>(c, c_row, rows, columns);
     case Epilogue::GeluTanh:

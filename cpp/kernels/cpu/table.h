@@ -51,7 +51,7 @@ size_t attention_grad_scratch(const Attention&);
 void quantized_linear(const QuantizedLinear&, void* scratch);
 size_t quantized_linear_scratch(const QuantizedLinear&);
 
-void conv2d(const Conv2d&, const void* x, const void* w, const void* bias, void* y, void* scratch);
+void conv2d(const Conv2d&, const ConvEnd&, const void* x, const void* w, void* y, void* scratch);
 size_t conv2d_scratch(const Conv2d&);
 void conv2d_grad_input(const Conv2d&, const void* g, const void* w, void* dx, void* scratch);
 size_t conv2d_grad_input_scratch(const Conv2d&);

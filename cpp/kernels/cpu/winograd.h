@@ -66,7 +66,9 @@ LAMINA_INLINE bool is_winograd(const Conv2d& c) {
     return false;
   if (c.c % 16 != 0 || c.oc % 16 != 0) return false;
   const int64_t tiles = c.n * chunks_of(c.oh, kTilePlaces) * chunks_of(c.ow, kTilePlaces);
-  return kSquare * (tiles + kWeightTiles) < kTaps * kTaps * c.n * c.oh * c.ow;
+  // The other way multiplies 32 places at a time, those between the rows included.
+  const int64_t places = c.n * chunks_of((c.oh - 1) * (c.ow + kTaps - 1) + c.ow, 32) * 32;
+  return kSquare * (tiles + kWeightTiles) < kTaps * kTaps * places;
 }
 
 template <class T>
@@ -170,7 +172,7 @@ static bool deliver_tiles(const Winograd<T>& p, const T* points, int64_t line, i
     for (int64_t r = 0; r < min_of(kTilePlaces, p.out_h - top); r++) {
       const int64_t start = (i / p.in.down * p.outputs + first) * plane + (top + r) * p.out_w;
       for (int64_t x = 0; x < p.out_w; x += width) {
-        const int n = static_cast<int>(min_of(width, p.out_w - x));
+        const int64_t n = min_of(width, p.out_w - x);
         for (int lane = 0; lane < width; lane += step) {
           V column[step];
           load_columns(buffer + (r * pitch + x) * width + lane, width, column);
@@ -178,7 +180,7 @@ static bool deliver_tiles(const Winograd<T>& p, const T* points, int64_t line, i
             const int64_t at = start + (lane + j) * plane + x;
             rest = fma(first_lanes(column[j], zero<V>(), n), zero<V>(), rest);
             const V value = end_of(end, column[j], first + lane + j, at, n);
-            n == width ? store(y + at, value) : store_n(y + at, value, n);
+            n == width ? store(y + at, value) : put_n(y + at, value, n);
           }
         }
       }

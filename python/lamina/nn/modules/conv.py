@@ -155,9 +155,11 @@ class Conv2d(_ConvNd):
             return F.conv2d(
                 input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
             )
+        # Put off, what follows it in a network that is not trained is done along with it.
         return _core.conv2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
+            may_wait=not self.training,
+        )  # fmt: skip
 
 
 class Conv3d(_ConvNd):

@@ -1,0 +1,131 @@
+// Convolutions that wait for what follows them.
+#include "ops/conv_pending.h"
+
+#include "ops/inplace.h"
+
+namespace lamina::ops {
+
+void PendingConv::run(void* out) {
+  const auto data = [](const Tensor& t) { return t.defined() ? t.data() : nullptr; };
+  const Scratch scratch(x.backend(), x.kernels().conv2d_scratch(p));
+  x.kernels().conv2d(p, {data(scale), data(shift), data(add), activation}, x.data(), w.data(), out,
+                     scratch.data());
+}
+
+namespace {
+
+// Null but for a whole result of a convolution that is still to come and has room for another step.
+PendingConv* waiting(const Tensor& x) {
+  Pending* const found = x.defined() ? x.storage().pending() : nullptr;
+  if (!found) return nullptr;
+  auto* work = dynamic_cast<PendingConv*>(found);
+  if (!work || recording(x) || work->activation != Epilogue::None || x.offset() != 0 || !x.is_contiguous() ||
+      x.ndim() < 2 || x.size(1) != work->p.oc || x.numel() * 4 != static_cast<int64_t>(x.storage().bytes()))
+    return nullptr;
+  return work;
+}
+
+Ref<PendingConv> copy_of(const PendingConv& from) {
+  Ref<PendingConv> work(new PendingConv);
+  work->p = from.p;
+  work->x = from.x, work->w = from.w, work->scale = from.scale, work->shift = from.shift,
+  work->add = from.add;
+  work->activation = from.activation;
+  return work;
+}
+
+bool list_reads(PendingConv& work) {
+  bool shared = false;
+  for (const Tensor* t : {&work.x, &work.w, &work.scale, &work.shift, &work.add}) {
+    if (!t->defined()) continue;
+    shared |= t->storage().is_shared();
+    work.reads.push_back(t->storage_ref());
+  }
+  return !shared;
+}
+
+// The step is done in place where x waits to be written, else in a new tensor that takes the place of x.
+Tensor join(const Tensor& x, PendingConv& before, Ref<PendingConv> work) {
+  if (!list_reads(*work)) return {};
+  before.joined = true;
+  const Tensor into = IntoTarget::take(x.shape(), x.dtype());
+  if (!into.defined()) return pending(x.shape(), x.dtype(), x.backend(), Ref<Pending>(work.get()));
+  if (into.storage_ref() == x.storage_ref()) {
+    x.storage().put_off(Ref<Pending>(work.get()));
+  } else {
+    work->run(into.data());
+  }
+  return into;
+}
+
+}  // namespace
+
+Tensor put_off(const Shape& y, Ref<PendingConv> work) {
+  const Tensor x = work->x;
+  if (list_reads(*work)) return pending(y, x.dtype(), x.backend(), Ref<Pending>(work.get()));
+  const Tensor out = empty(y, x.dtype());
+  work->run(out.data());
+  return out;
+}
+
+// (conv + bias - mean) rstd w + b
+Tensor join_batch_norm(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean,
+                       const Tensor& var, double eps) {
+  PendingConv* before = waiting(x);
+  if (!before || before->scale.defined() || before->add.defined() || recording(w, b)) return {};
+  GradMode off(false);
+  const Ref<PendingConv> work = copy_of(*before);
+  const Tensor rstd = rsqrt(ops::add(detach(var), eps));
+  work->scale = contiguous(w.defined() ? mul(rstd, detach(w)) : rstd);
+  const Tensor centre = before->shift.defined() ? sub(before->shift, detach(mean)) : neg(detach(mean));
+  const Tensor shift = mul(centre, work->scale);
+  work->shift = contiguous(b.defined() ? ops::add(shift, detach(b)) : shift);
+  return join(x, *before, work);
+}
+
+Tensor join_add(const Tensor& x, const Tensor& y) {
+  PendingConv* before = waiting(x);
+  if (!before || before->add.defined() || !y.defined() || y.shape() != x.shape() || y.dtype() != x.dtype() ||
+      recording(y) || !y.is_contiguous() || y.storage_ref() == x.storage_ref())
+    return {};
+  y.data();  // what y waits for comes first
+  if (x.storage().pending() != before) return {};
+  const Ref<PendingConv> work = copy_of(*before);
+  work->add = alias(y);
+  return join(x, *before, work);
+}
+
+Tensor join_activation(const Tensor& x, UnaryOp op, double p0, double p1) {
+  PendingConv* before = waiting(x);
+  if (!before) return {};
+  const auto as = [&] {
+    switch (op) {
+      case UnaryOp::Relu:
+        return Epilogue::Relu;
+      case UnaryOp::Relu6:
+        return Epilogue::Relu6;
+      case UnaryOp::Hardtanh:
+        return p0 == 0 && p1 == 6 ? Epilogue::Relu6 : Epilogue::None;
+      case UnaryOp::Gelu:
+        return Epilogue::Gelu;
+      case UnaryOp::GeluTanh:
+        return Epilogue::GeluTanh;
+      case UnaryOp::Silu:
+        return Epilogue::Silu;
+      case UnaryOp::Sigmoid:
+        return Epilogue::Sigmoid;
+      case UnaryOp::Tanh:
+        return Epilogue::Tanh;
+      case UnaryOp::Hardswish:
+        return Epilogue::Hardswish;
+      default:
+        return Epilogue::None;
+    }
+  }();
+  if (as == Epilogue::None) return {};
+  const Ref<PendingConv> work = copy_of(*before);
+  work->activation = as;
+  return join(x, *before, work);
+}
+
+}  // namespace lamina::ops
