@@ -22,7 +22,6 @@ struct Walk {
 };
 
 // ---- elementwise
-// -------------------------------------------------------------------------------------------------
 
 // out = f(x). Float types everywhere; Neg, Abs, Sign, Square, Relu and Clamp for integers too, BitwiseNot for
 // integers and bool only (logical not on bool), Floor/Ceil/Round/Trunc on integers are copies made by the
@@ -70,7 +69,6 @@ enum class TernaryOp : uint8_t {
 };
 
 // ---- reductions
-// --------------------------------------------------------------------------------------------------
 
 enum class ReduceOp : uint8_t {
   Sum,
@@ -116,7 +114,6 @@ struct Rows {
 enum class ScanOp : uint8_t { Sum, Prod, Max, Min, LogSumExp, count };
 
 // ---- matrix products
-// ---------------------------------------------------------------------------------------------
 
 // c[b] = act(alpha * a[b] @ b[b] + beta * c[b] + bias), any strides (so transposes cost no copy). dtype
 // float32, float64: fast; halves and integers: right (accumulate float / int64 respectively, then cast).
@@ -139,7 +136,6 @@ struct Gemm {
 };
 
 // ---- images (contiguous N, C, H, W)
-// ------------------------------------------------------------------------------
 
 struct Conv2d {
   Dtype dtype;
@@ -163,7 +159,6 @@ struct Pool2d {
 };
 
 // ---- normalisation
-// -----------------------------------------------------------------------------------------------
 
 // layer_norm / rms_norm / group_norm: rows of n values, each normalised by itself; weight and bias (nullable)
 // have n values, or with channel_size > 0: one value per channel, channel = (row * n + i) / channel_size %
@@ -183,7 +178,6 @@ struct BatchNorm {
 };
 
 // ---- index
-// -------------------------------------------------------------------------------------------------------
 
 // Walk operands: 0 = the side that has the walk's shape ("values"), 1 = the indexed side ("table", its stride
 // along the indexed dim left out of the walk), 2 = int64 index. Element of the table: walk offset + index *
@@ -197,7 +191,6 @@ struct Index {
 enum class WriteMode : uint8_t { Assign, Add, Mul, Max, Min, count };
 
 // ---- random
-// ------------------------------------------------------------------------------------------------------
 
 // Counter-based (Philox 4x32-10): element i depends on (seed, offset, i) alone. `offset` counts blocks of
 // four 32-bit numbers.
@@ -225,7 +218,6 @@ static constexpr int64_t random_blocks(Distribution distribution, Dtype dtype, i
 }
 
 // ---- attention
-// ---------------------------------------------------------------------------------------------------
 
 // One of the arrays of attention: (batch, heads, rows, columns).
 struct AttentionSide {
@@ -252,7 +244,6 @@ static constexpr int64_t attention_random_blocks(const Attention& a) {
 }
 
 // ---- optimizers
-// --------------------------------------------------------------------------------------------------
 
 // One parameter tensor of an optimizer step; all arrays have n contiguous values of one dtype (float32 or
 // float64).
@@ -276,7 +267,6 @@ struct OptimStep {
 };
 
 // ---- the table
-// ---------------------------------------------------------------------------------------------------
 
 // One per ISA or device; every entry is filled. *_scratch functions give bytes of scratch memory (64-byte
 // aligned, may be 0) which the caller lends.
