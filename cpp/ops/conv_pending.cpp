@@ -15,10 +15,10 @@ void PendingConv::run(void* out) {
 namespace {
 
 // Null but for a whole result of a convolution that is still to come and has room for another step.
-PendingConv* waiting(const Tensor& x) {
-  Pending* const found = x.defined() ? x.storage().pending() : nullptr;
+Ref<PendingConv> waiting(const Tensor& x) {
+  const Ref<Pending> found = x.defined() ? x.storage().pending() : nullptr;
   if (!found) return nullptr;
-  auto* work = dynamic_cast<PendingConv*>(found);
+  const Ref<PendingConv> work(dynamic_cast<PendingConv*>(found.get()));
   if (!work || recording(x) || work->activation != Epilogue::None || x.offset() != 0 || !x.is_contiguous() ||
       x.ndim() < 2 || x.size(1) != work->p.oc || x.numel() * 4 != static_cast<int64_t>(x.storage().bytes()))
     return nullptr;
@@ -71,7 +71,7 @@ Tensor put_off(const Shape& y, Ref<PendingConv> work) {
 // (conv + bias - mean) rstd w + b
 Tensor join_batch_norm(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean,
                        const Tensor& var, double eps) {
-  PendingConv* before = waiting(x);
+  const Ref<PendingConv> before = waiting(x);
   if (!before || before->scale.defined() || before->add.defined() || recording(w, b)) return {};
   GradMode off(false);
   const Ref<PendingConv> work = copy_of(*before);
@@ -84,19 +84,19 @@ Tensor join_batch_norm(const Tensor& x, const Tensor& w, const Tensor& b, const 
 }
 
 Tensor join_add(const Tensor& x, const Tensor& y) {
-  PendingConv* before = waiting(x);
+  const Ref<PendingConv> before = waiting(x);
   if (!before || before->add.defined() || !y.defined() || y.shape() != x.shape() || y.dtype() != x.dtype() ||
       recording(y) || !y.is_contiguous() || y.storage_ref() == x.storage_ref())
     return {};
   y.data();  // what y waits for comes first
-  if (x.storage().pending() != before) return {};
+  if (x.storage().pending().get() != before.get()) return {};
   const Ref<PendingConv> work = copy_of(*before);
   work->add = alias(y);
   return join(x, *before, work);
 }
 
 Tensor join_activation(const Tensor& x, UnaryOp op, double p0, double p1) {
-  PendingConv* before = waiting(x);
+  const Ref<PendingConv> before = waiting(x);
   if (!before) return {};
   const auto as = [&] {
     switch (op) {

@@ -38,6 +38,11 @@ void Storage::put_off(Ref<Pending> pending) {
   waits_.fetch_add(1, std::memory_order_release);
 }
 
+Ref<Pending> Storage::still_pending() const {
+  const Guard guard(lock());
+  return pending_;
+}
+
 // While a computation runs, what it reads may be looked at.
 void Storage::settle() const {
   const Guard guard(lock());
@@ -61,6 +66,7 @@ void Storage::compute() const {
 
 void Storage::forget() const {
   const Guard guard(lock());
+  if (!pending_) return;  // another thread was faster
   if (!pending_->joined) {
     try {
       return compute();

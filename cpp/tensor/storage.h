@@ -35,7 +35,7 @@ class Storage : public Counted<Storage> {
   Storage(Backend& backend, void* data, size_t bytes, std::function<void()> free)
       : backend_(backend), bytes_(bytes), data_(data), free_(std::move(free)), shared_(true) {}
   ~Storage() {
-    if (pending_) forget();
+    if (waits_.load(std::memory_order_acquire)) forget();
     if (free_)
       free_();
     else if (data_)
@@ -50,7 +50,7 @@ class Storage : public Counted<Storage> {
   size_t bytes() const { return bytes_; }
 
   // What writes this memory, if that is still to come.
-  Pending* pending() const { return waits_.load(std::memory_order_acquire) ? pending_.get() : nullptr; }
+  Ref<Pending> pending() const { return waits_.load(std::memory_order_acquire) ? still_pending() : nullptr; }
   // What was put off is replaced by this; all that it reads must be there.
   void put_off(Ref<Pending> pending);
   // Somebody outside may read and write this memory at any time.
@@ -63,6 +63,7 @@ class Storage : public Counted<Storage> {
  private:
   Backend& backend_;
   size_t bytes_;
+  Ref<Pending> still_pending() const;
   void settle() const;
   void compute() const;
   void forget() const;
