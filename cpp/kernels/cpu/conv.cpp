@@ -1,7 +1,9 @@
 // Convolution and its two ways back, float32 and float64 (the caller casts the halves); no side but n is 0.
-// Which way each one goes: a kernel of one place without stride or padding is a matrix product as it stands;
-// 3x3 goes by Winograd's tiles where there are enough of them; all others read a field (conv_field.h).
+// Which way each one goes: channels by themselves run side by side (conv_depthwise.h); a kernel of one place
+// without stride or padding is a matrix product as it stands; 3x3 goes by Winograd's tiles where there are
+// enough of them; all others read a field (conv_field.h).
 #include "kernels/cpu/conv_correlate.h"
+#include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_weight.h"
 #include "kernels/cpu/table.h"
 #include "kernels/cpu/winograd_weight.h"
@@ -75,14 +77,29 @@ void run_product(const Conv2d& c, const T* x, const T* w, const End<T>& end, T* 
 
 template <class T>
 void run(const Conv2d& c, bool backward, const T* in, const T* w, const End<T>& end, T* out, void* scratch) {
+  if (is_depthwise(c)) {
+    if (backward && !is_turnable(c))
+      return depthwise_grad_input(depthwise_of<T>(c, true), in, w, out, scratch);
+    return depthwise(depthwise_of<T>(backward ? turned_back(c) : c, false), in, w, backward, end, out,
+                     scratch);
+  }
   if constexpr (sizeof(T) == sizeof(float)) {
     if (is_winograd(c) && winograd(winograd_of<T>(c, backward), in, w, end, out, scratch)) return;
   }
   correlate(correlation_of<T>(c, backward), in, w, end, out, scratch);
 }
 
+template <class T>
+size_t depthwise_scratch(const Conv2d& c, bool backward) {
+  if (!backward || is_turnable(c)) return depthwise_of<T>(backward ? turned_back(c) : c, false).bytes();
+  return depthwise_of<T>(c, true).bytes();
+}
+
 size_t run_scratch(const Conv2d& c, bool backward) {
   if (c.n == 0) return 0;
+  if (is_depthwise(c))
+    return c.dtype == Dtype::Float64 ? depthwise_scratch<double>(c, backward)
+                                     : depthwise_scratch<float>(c, backward);
   if (is_product(c))
     return gemm_scratch(product_of_group(c, backward, 0, nullptr, nullptr, nullptr, nullptr)) +
            static_cast<size_t>(backward ? 0 : scaled_size(c) * size_of(c.dtype));
@@ -99,7 +116,8 @@ void conv2d(const Conv2d& c, const ConvEnd& end, const void* x, const void* w, v
     using T = decltype(type);
     if constexpr (!kIsHalf<T>) {
       const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(w);
-      if (is_product(c)) return run_product(c, in, weights, End<T>::of(end), static_cast<T*>(y), scratch);
+      if (is_product(c) && !is_depthwise(c))
+        return run_product(c, in, weights, End<T>::of(end), static_cast<T*>(y), scratch);
       run(c, false, in, weights, End<T>::of(end), static_cast<T*>(y), scratch);
     }
   });
@@ -108,7 +126,7 @@ size_t conv2d_scratch(const Conv2d& c) { return run_scratch(c, false); }
 
 void conv2d_grad_input(const Conv2d& c, const void* g, const void* w, void* dx, void* scratch) {
   if (c.n == 0) return;
-  if (is_product(c)) {
+  if (is_product(c) && !is_depthwise(c)) {
     for (int64_t group = 0; group < c.groups; group++) {
       gemm(product_of_group(c, true, group, g, w, nullptr, dx), scratch);
     }
@@ -133,6 +151,7 @@ void conv2d_grad_weight(const Conv2d& c, const void* g, const void* x, void* dw,
     if constexpr (!kIsHalf<T>) {
       const T *of_g = static_cast<const T*>(g), *of_x = static_cast<const T*>(x);
       T* to = static_cast<T*>(dw);
+      if (is_depthwise(c)) return depthwise_grad_weight(depthwise_of<T>(c, false), of_g, of_x, to, scratch);
       if constexpr (sizeof(T) == sizeof(float)) {
         if (is_winograd(c) && winograd_weight(winograd_weight_of<T>(c), of_g, of_x, to, scratch)) return;
       }
@@ -142,6 +161,9 @@ void conv2d_grad_weight(const Conv2d& c, const void* g, const void* x, void* dw,
 }
 size_t conv2d_grad_weight_scratch(const Conv2d& c) {
   if (c.n == 0) return 0;
+  if (is_depthwise(c))
+    return c.dtype == Dtype::Float64 ? depthwise_of<double>(c, false).bytes()
+                                     : depthwise_of<float>(c, false).bytes();
   if (c.dtype == Dtype::Float64) return weight_grad_of<double>(c).bytes();
   const size_t plain = weight_grad_of<float>(c).bytes();
   return is_winograd(c) ? larger(winograd_weight_of<float>(c).bytes(), plain) : plain;
