@@ -10,7 +10,7 @@ import pytest
 import lamina
 from lamina.nn import functional as F
 
-# (n, c, h, w), kernel, stride, padding, dilation: channels that fill no vector, planes smaller than the kernel,
+# (n, c, h, w), kernel, stride, padding, dilation: channels that fill no vector, small planes,
 # windows that see nothing but padding, planes of several strips.
 CASES: list[tuple[Any, ...]] = [
     ((2, 96, 20, 17), (3, 3), (1, 1), (1, 1), (1, 1)),
