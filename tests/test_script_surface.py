@@ -113,3 +113,13 @@ def test_curves_for_tensorboard(tmp_path) -> None:
         writer.add_scalar("loss", lamina.tensor(0.5, requires_grad=True), 1)
         writer.add_histogram("weights", lamina.randn(10), 1)
     assert any(path.stat().st_size > 50 for path in tmp_path.iterdir())
+
+
+def test_processes_run_a_function_each() -> None:
+    import math
+
+    mp = importlib.import_module("lamina.multiprocessing")
+    assert mp.Process is importlib.import_module("multiprocessing").Process
+    assert mp.spawn(math.isqrt, nprocs=2) is None
+    with pytest.raises(RuntimeError, match="exit code 1"):
+        mp.spawn(math.factorial, args=(1, 2), nprocs=1)

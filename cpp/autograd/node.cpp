@@ -23,6 +23,10 @@ class Accumulate final : public Node {
     std::lock_guard<std::mutex> lock(accumulate_mutex);
     leaf_ = nullptr;
   }
+  Tensor leaf() const override {
+    std::lock_guard<std::mutex> lock(accumulate_mutex);
+    return leaf_ ? Tensor(leaf_) : Tensor();
+  }
   Tensors apply(const Tensors& grads) override {
     {
       std::lock_guard<std::mutex> lock(accumulate_mutex);
@@ -128,6 +132,7 @@ void set_maker(const Tensor& x, Ref<Maker> maker, int slot) {
   meta.maker = std::move(maker);
   meta.slot = slot;
   meta.requires_grad = false;
+  if (meta.maker) static_cast<Node*>(meta.maker.get())->note_output(x);
 }
 
 Edge edge_of(const Tensor& x) {

@@ -58,6 +58,12 @@ class Node : public Maker {
   // Lets go of what was kept for apply(); afterwards apply() raises.
   virtual void free_saved() {}
 
+  // What a picture of the graph shows: the shape of a node's only output, and the tensor of a leaf's node.
+  const std::optional<Shape>& output_shape() const { return output_shape_; }
+  void note_output(const Tensor& y) {
+    if (outputs_ == 1) output_shape_ = y.shape();
+  }
+  virtual Tensor leaf() const { return {}; }
   const std::string& made_at() const { return made_at_; }  // while anomalies are looked for
   const std::shared_ptr<HookList>& hooks() const { return hooks_; }  // null: none
   const std::shared_ptr<HookList>& make_hooks() {
@@ -73,6 +79,7 @@ class Node : public Maker {
   std::vector<Edge> next_;
   std::shared_ptr<HookList> hooks_;
   std::string made_at_;
+  std::optional<Shape> output_shape_;
 
  private:
   static uint64_t next_sequence();

@@ -73,6 +73,8 @@ void bind_nodes(py::module_& m) {
                                                    : py::tuple(py::make_tuple(py::none(), 0)));
                                return py::tuple(edges);
                              })
+      .def_property_readonly("variable", [](const PyNode& n) { return MaybeTensor{n.node->leaf()}; })
+      .def_property_readonly("_output_shape", [](const PyNode& n) { return n.node->output_shape(); })
       .def_property_readonly("_sequence_nr", [](const PyNode& n) { return n.node->sequence(); })
       .def("__eq__", [](const PyNode& a, const PyNode& b) { return a.node == b.node; })
       .def("__hash__", [](const PyNode& n) { return reinterpret_cast<uintptr_t>(n.node.get()); })

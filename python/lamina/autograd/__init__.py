@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lamina.autograd import functional, graph
     from lamina.autograd.anomaly import detect_anomaly, set_detect_anomaly
     from lamina.autograd.difference import gradcheck, gradgradcheck
+    from lamina.autograd.drawing import graph_of
 
 __all__ = [
     "Function",
@@ -33,6 +34,7 @@ __all__ = [
     "gradcheck",
     "gradgradcheck",
     "graph",
+    "graph_of",
     "inference_mode",
     "no_grad",
     "once_differentiable",
@@ -48,6 +50,8 @@ def __getattr__(name: str) -> Any:
         found = getattr(importlib.import_module("lamina.autograd.difference"), name)
     elif name in ("detect_anomaly", "set_detect_anomaly"):
         found = getattr(importlib.import_module("lamina.autograd.anomaly"), name)
+    elif name == "graph_of":
+        found = importlib.import_module("lamina.autograd.drawing").graph_of
     elif name in ("functional", "graph"):
         found = importlib.import_module(f"lamina.autograd.{name}")
     else:
