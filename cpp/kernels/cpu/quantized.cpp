@@ -1,6 +1,6 @@
-// Products with weights of few bits, as in llama.cpp's blocks: x is quantised to bytes, 32 to a scale, and
-// dot products of bytes are scaled block by block. Weights are interleaved (kBlockRows rows field by field),
-// so that a vector holds one field of as many rows, every lane is a row and nothing is added across lanes.
+// Products with weights of few bits, as in llama.cpp's blocks: x becomes two rows of bytes, 32 to a scale,
+// the second what the first leaves over, and dot products of bytes are scaled block by block. Weights are
+// interleaved (kBlockRows rows field by field): every lane is a row and nothing is added across lanes.
 #include "kernels/cpu/element.h"
 #include "kernels/cpu/table.h"
 #include "simd/byte.h"
@@ -9,14 +9,17 @@ namespace lamina::LAMINA_ISA {
 namespace {
 
 constexpr int64_t kGroup = 32;  // numbers of x that share a scale
-constexpr int kMostRows = 4;    // of x that pass over the weights together
+constexpr int kMostRows = 2;    // of x that pass over the weights together
+// Bytes of one row alone would be wrong by 1/254 of the largest number of a group, which is 2 % of a product
+// where one number stands out, as some always do in language models; two are wrong by 1/64516.
+constexpr int kParts = 2;
 
-// Rows of x as bytes, with what the block types want of them.
+// Rows of x as bytes, kParts for each, with what the block types want of them.
 struct Activation {
   int64_t groups;
-  int8_t* bytes;  // (m, groups * kGroup)
-  float* scale;   // (m, groups)
-  int32_t* sum;   // (m, groups, 2): of each half of a group
+  int8_t* bytes;  // (m, kParts, groups * kGroup)
+  float* scale;   // (m, kParts, groups)
+  int32_t* sum;   // (m, kParts, groups, 2): of each half of a group
 
   Activation(const QuantizedLinear& q, char* memory, size_t* used) {
     groups = chunks_of(q.k, block_numbers(q.type)) * block_numbers(q.type) / kGroup;
@@ -26,27 +29,38 @@ struct Activation {
       at += static_cast<size_t>(chunks_of(bytes_wanted, 64) * 64);
       return p;
     };
-    bytes = reinterpret_cast<int8_t*>(take(q.m * groups * kGroup));
-    scale = reinterpret_cast<float*>(take(q.m * groups * 4));
-    sum = reinterpret_cast<int32_t*>(take(q.m * groups * 8));
+    bytes = reinterpret_cast<int8_t*>(take(q.m * kParts * groups * kGroup));
+    scale = reinterpret_cast<float*>(take(q.m * kParts * groups * 4));
+    sum = reinterpret_cast<int32_t*>(take(q.m * kParts * groups * 8));
     if (used) *used = at;
   }
 };
 
-void quantize_group(const float* x, int64_t n, int8_t* bytes, float* scale, int32_t* sum) {
+// x and what is left of it, x - unit * byte, which lies within half a unit.
+void quantize_group(const float* x, int64_t n, const Activation& a, int64_t row, int64_t group) {
   float most = 0;
   for (int64_t i = 0; i < n; i++) {
     const float size = __builtin_fabsf(x[i]);
     most = size > most || size != size ? size : most;
   }
-  const float unit = most / 127, inverse = most > 0 ? 127 / most : 0;
-  *scale = __builtin_isfinite(most) && inverse <= 3.4e38f ? unit : most * 0 + unit;
-  sum[0] = sum[1] = 0;
-  for (int64_t i = 0; i < kGroup; i++) {
-    const float value = i < n && __builtin_isfinite(most) && inverse <= 3.4e38f ? x[i] * inverse : 0;
-    const int32_t byte = static_cast<int32_t>(value + (value < 0 ? -0.5f : 0.5f));
-    bytes[i] = static_cast<int8_t>(byte);
-    sum[2 * i / kGroup] += byte;
+  float rest[kGroup] = {};
+  const bool usable = __builtin_isfinite(most) && most > 0 && 127 / most <= 3.4e38f;
+  for (int64_t i = 0; i < n && usable; i++) rest[i] = x[i];
+  float unit = most / 127;
+  for (int part = 0; part < kParts; part++) {
+    const int64_t at = (row * kParts + part) * a.groups + group;
+    const float inverse = usable && unit > 0 && 1 / unit <= 3.4e38f ? 1 / unit : 0;
+    a.scale[at] = usable ? unit : most * 0 + unit;
+    a.sum[2 * at] = a.sum[2 * at + 1] = 0;
+    for (int64_t i = 0; i < kGroup; i++) {
+      const float value = rest[i] * inverse;
+      const int32_t rounded = static_cast<int32_t>(value + (value < 0 ? -0.5f : 0.5f));
+      const int32_t byte = rounded > 127 ? 127 : rounded < -127 ? -127 : rounded;
+      a.bytes[at * kGroup + i] = static_cast<int8_t>(byte);
+      a.sum[2 * at + 2 * i / kGroup] += byte;
+      rest[i] -= unit * static_cast<float>(byte);
+    }
+    unit /= 254;
   }
 }
 
@@ -190,18 +204,19 @@ LAMINA_INLINE void add_block(Lanes16<rows, vnni>& l, const uint8_t* block, int l
   if constexpr (type == BlockType::Q6_K) add_q6_k(l, block, lane);
 }
 
-// One tile of kBlockRows weights' rows for `rows` rows of x from `first` on.
-template <BlockType type, int rows, bool vnni>
+// One tile of kBlockRows weights' rows for `count` rows of x from `first` on.
+template <BlockType type, int count, bool vnni>
 void multiply_tile(const QuantizedLinear& q, const Activation& x, int64_t first, int64_t tile) {
   constexpr int64_t numbers = block_numbers(type), groups = numbers / kGroup;
   constexpr int64_t step = block_bytes(type) * kBlockRows;
+  constexpr int rows = count * kParts;
   const int64_t blocks = x.groups / groups, column = tile * kBlockRows;
   for (int lane = 0; lane < kBlockRows && column + lane < q.n; lane += I32::width) {
     Lanes16<rows, vnni> l;
     for (int r = 0; r < rows; r++) {
-      l.x[r] = x.bytes + (first + r) * x.groups * kGroup;
-      l.scale[r] = x.scale + (first + r) * x.groups;
-      l.sum[r] = x.sum + (first + r) * x.groups * 2;
+      l.x[r] = x.bytes + (first * kParts + r) * x.groups * kGroup;
+      l.scale[r] = x.scale + (first * kParts + r) * x.groups;
+      l.sum[r] = x.sum + (first * kParts + r) * x.groups * 2;
       l.total[r] = zero<F32>();
     }
     const uint8_t* block = q.w + tile * blocks * step;
@@ -215,7 +230,11 @@ void multiply_tile(const QuantizedLinear& q, const Activation& x, int64_t first,
     }
     const int n = static_cast<int>(min_of(I32::width, q.n - column - lane));
     const F32 bias = q.bias ? load_n<F32>(q.bias + column + lane, n) : zero<F32>();
-    for (int r = 0; r < rows; r++) store_n(q.y + (first + r) * q.n + column + lane, l.total[r] + bias, n);
+    for (int r = 0; r < count; r++) {
+      F32 total = l.total[r * kParts];
+      for (int part = 1; part < kParts; part++) total = total + l.total[r * kParts + part];
+      store_n(q.y + (first + r) * q.n + column + lane, total + bias, n);
+    }
   }
 }
 
@@ -262,8 +281,8 @@ void quantized_linear(const QuantizedLinear& q, void* scratch) {
   parallel_range(q.m, max_of(1, kGrain / 4 / (x.groups * kGroup)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin * x.groups; i < end * x.groups; i++) {
       const int64_t at = i % x.groups * kGroup;
-      quantize_group(q.x + i / x.groups * q.k + at, max_of(0, min_of(kGroup, q.k - at)), x.bytes + i * kGroup,
-                     x.scale + i, x.sum + 2 * i);
+      quantize_group(q.x + i / x.groups * q.k + at, max_of(0, min_of(kGroup, q.k - at)), x, i / x.groups,
+                     i % x.groups);
     }
   });
   if (has_vnni()) {

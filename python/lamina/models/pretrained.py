@@ -12,11 +12,11 @@ from typing import Any, ClassVar, TypeVar
 
 import lamina
 from lamina._core import ShapeError, Tensor
-from lamina.io import load_folder, safetensors
+from lamina.io import QuantizedTensor, load_folder, safetensors
 from lamina.io.file import replace_file
 from lamina.models.config import Config
 from lamina.models.network import Network
-from lamina.nn import init
+from lamina.nn import Embedding, Linear, Module, init, quantized
 
 M = TypeVar("M", bound="PretrainedModel")
 OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))  # of normalisations, in the oldest checkpoints
@@ -74,7 +74,13 @@ class PretrainedModel(Network):
         return model.eval()
 
     def save_pretrained(self, path: str | os.PathLike[str]) -> None:
-        """Write ``config.json`` and ``model.safetensors`` to a folder, which is made if it is missing."""
+        """Write ``config.json`` and ``model.safetensors`` to a folder, which is made if it is missing.
+
+        Raises:
+            ShapeError: layers are quantised, which no such file holds.
+        """
+        if any(isinstance(module, (quantized.Linear, quantized.Embedding)) for module in self.modules()):
+            raise ShapeError("save_pretrained: layers are quantized; load the model with dequantize=True")
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         config = {**self.config.to_dict(), "architectures": [type(self).__name__]}
@@ -84,9 +90,10 @@ class PretrainedModel(Network):
         state = {name: own[name] for name in names if not re.search(self.FIXED, name)}
         safetensors.save_file(state, folder / "model.safetensors", {"format": "pt"})
 
-    def load_checkpoint(self, state: Mapping[str, Tensor], where: str = "checkpoint") -> None:
+    def load_checkpoint(self, state: Mapping[str, Any], where: str = "checkpoint") -> None:
         """Copy the tensors of a checkpoint into the parameters.
 
+        A :class:`lamina.io.QuantizedTensor` puts a layer of its kind in the place of the one that is there.
         The trunk may be stored with or without its prefix. Weights of other heads are passed over. A head
         that the file lacks keeps its starting values, with a warning, as for fine-tuning.
 
@@ -102,7 +109,7 @@ class PretrainedModel(Network):
         wrong = [
             f"{name} is {tuple(state[name].shape)} in the file, {tuple(own[name].shape)} by the configuration"
             for name in own
-            if name in state and state[name].shape != own[name].shape
+            if name in state and tuple(state[name].shape) != tuple(own[name].shape)
         ]
         missing = [name for name in own if first[name] not in given]
         prefix = f"{self.base_model_prefix}."
@@ -125,10 +132,15 @@ class PretrainedModel(Network):
             )
         self._start_fresh(fresh, own, where)
         with lamina.no_grad():
-            for name in given.values():
-                own[name].copy_(state[name])
+            for shared, name in given.items():
+                value = state[name]
+                if isinstance(value, QuantizedTensor):
+                    for other in (other for other in own if first[other] == shared):
+                        _place(self, other, value)
+                else:
+                    own[name].copy_(value)
 
-    def _own_names(self, state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _own_names(self, state: Mapping[str, Any], own: Mapping[str, Tensor]) -> dict[str, Any]:
         """The checkpoint's tensors under the names that this model has for them."""
         prefix = f"{self.base_model_prefix}."
         named = {}
@@ -169,6 +181,21 @@ class PretrainedModel(Network):
             else:
                 norm = re.search(r"norm|ln_", name.lower()) and name.endswith("weight")
                 init.constant_(parameter, 1.0 if norm else 0.0)
+
+
+def _place(model: Module, name: str, value: QuantizedTensor) -> None:
+    """A layer that multiplies the blocks as they are where there are some, else the numbers in float32."""
+    path, _, own = name.rpartition(".")
+    layer, (parent, _, last) = model.get_submodule(path), path.rpartition(".")
+    known = value.type in quantized.FIELDS and own == "weight"
+    if known and type(layer) is Linear:
+        new: Module = quantized.Linear.from_blocks(value.type, value.blocks, value.shape[1], layer.bias)
+    elif known and type(layer) is Embedding:
+        new = quantized.Embedding(value.type, value.blocks.clone(), value.shape[1])
+    else:
+        layer.get_parameter(own).copy_(value.dequantize())
+        return
+    setattr(model.get_submodule(parent), last, new.train(model.training))
 
 
 def _first_name(own: Mapping[str, Tensor]) -> dict[str, str]:

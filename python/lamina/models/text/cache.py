@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import lamina
 from lamina._core import ShapeError, Tensor
@@ -42,6 +43,7 @@ class KVCache:
         self.values = [lamina.empty(shape, dtype=dtype) for _ in range(layers)]
         self.length = length
         self.used = 0
+        self.plan: Any = False  # the core's form of the model that writes here; None: it has none
 
     def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Write what belongs to the next tokens, and return all that the layer has, as views.

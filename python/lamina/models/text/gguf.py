@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import lamina
-from lamina._core import ShapeError, Tensor
+from lamina._core import ShapeError
+from lamina.io import QuantizedTensor
 from lamina.models.text.bpe import BPETokenizer
 from lamina.models.text.llama import (
     Gemma2ForCausalLM,
@@ -17,6 +18,7 @@ from lamina.models.text.llama import (
     Qwen2ForCausalLM,
     Qwen3ForCausalLM,
 )
+from lamina.models.text.plan import join
 from lamina.models.text.spm import SPMTokenizer
 from lamina.models.text.tokenizer import Tokenizer
 from lamina.nn import init
@@ -71,8 +73,13 @@ LARGEST = {"gemma2": 46, "gemma3": 62}
 CONTROL, USER = 3, 4  # types of tokens that are never cut
 
 
-def load_gguf_model(path: str | os.PathLike[str]) -> tuple[LlamaForCausalLM, Tokenizer]:
+def load_gguf_model(
+    path: str | os.PathLike[str], *, dequantize: bool = False
+) -> tuple[LlamaForCausalLM, Tokenizer]:
     """The language model and the vocabulary of a GGUF file of the Llama family.
+
+    Weights in blocks of few bits stay so where ``lamina.nn.quantized`` knows their type: that is for
+    inference. With ``dequantize`` all become float32, and the model can be trained and saved.
 
     Raises:
         OSError: the file cannot be read.
@@ -83,7 +90,7 @@ def load_gguf_model(path: str | os.PathLike[str]) -> tuple[LlamaForCausalLM, Tok
     >>> tokenizer.decode(model.generate(ids, max_new_tokens=2)[0])
     'The capital of France is Paris.'
     """
-    metadata, tensors = lamina.io.load_gguf(path)
+    metadata, tensors = lamina.io.load_gguf(path, dequantize=dequantize)
     where = os.fspath(path)
     try:
         model = model_of(metadata, tensors, where)
@@ -101,18 +108,34 @@ def model_of(metadata: Mapping[str, Any], tensors: Mapping[str, Any], where: str
     config = kind.config_class.from_dict(config_of(metadata, tensors, name))
     with init.values_to_come():
         model = kind(config)
-    state: dict[str, Tensor] = {}
+    state: dict[str, Any] = {}
     for key, value in tensors.items():
         own = own_name(key, SANDWICH_NAMES if config.SANDWICH else NAMES)
         if own is None:
             continue
         # Files hold the scales of a Gemma with the 1 added.
-        state[own] = value - config.NORM_OFFSET if config.NORM_OFFSET and "norm" in own else value
+        if config.NORM_OFFSET and "norm" in own:
+            value = value - config.NORM_OFFSET
+        if name == "llama" and (".q_proj." in own or ".k_proj." in own):
+            value = _halves(value, config.head_dim or 0)
+        state[own] = value
     model.load_checkpoint(state, where)
     if "rope_freqs.weight" in tensors:
         for rotary in model.model._rotary.values():
             rotary.divide(tensors["rope_freqs.weight"])
+    for layer in model.model.layers:
+        join(layer.self_attn, "q_proj", "k_proj", "v_proj")
+        join(layer.mlp, "gate_proj", "up_proj")
     return model.eval()
+
+
+def _halves(value: Any, size: int) -> Any:
+    """Rows of queries or keys from pairs side by side, as files of Llama have them, to halves of a head."""
+    rows = value.blocks if isinstance(value, QuantizedTensor) else value
+    if rows.shape[0] % size:
+        return value  # which load_checkpoint refuses
+    halves = rows.view(-1, size // 2, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
+    return value._replace(blocks=halves) if isinstance(value, QuantizedTensor) else halves
 
 
 def own_name(key: str, names: Mapping[str, str]) -> str | None:
@@ -139,7 +162,6 @@ def config_of(metadata: Mapping[str, Any], tensors: Mapping[str, Any], name: str
         raise ShapeError("GGUF: there is no tensor token_embd.weight")
     config["vocab_size"] = int(tensors["token_embd.weight"].shape[0])
     config["tie_word_embeddings"] = "output.weight" not in tensors
-    config["rope_interleaved"] = name == "llama"
     config["mlp_bias"] = "blk.0.ffn_gate.bias" in tensors
     config["attention_bias"] = name == "llama" and "blk.0.attn_output.bias" in tensors
     width = metadata.get(f"{name}.rope.dimension_count")

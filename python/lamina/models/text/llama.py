@@ -16,6 +16,7 @@ from lamina.models.text.cache import KVCache
 from lamina.models.text.generation import Generator
 from lamina.models.text.head import next_token_loss
 from lamina.models.text.llama_config import (
+    FULL,
     Gemma2Config,
     Gemma3Config,
     GemmaConfig,
@@ -24,6 +25,7 @@ from lamina.models.text.llama_config import (
     Qwen2Config,
     Qwen3Config,
 )
+from lamina.models.text.plan import plan_of, run_plan
 from lamina.models.text.rotary import RotaryEmbedding
 from lamina.nn import Embedding, Linear, Module, ModuleList, Parameter
 from lamina.nn import functional as F
@@ -135,10 +137,7 @@ class LlamaModel(PretrainedModel):
         self.layers = ModuleList(LlamaDecoderLayer(config, i) for i in range(config.num_hidden_layers))
         self.norm = LlamaRMSNorm(config.hidden_size, config)
         kinds = dict.fromkeys(config.kind(i) for i in range(config.num_hidden_layers))
-        self._rotary = {
-            kind: RotaryEmbedding(config.head_dim or 1, *config.rope(kind), config.rope_interleaved)
-            for kind in kinds
-        }
+        self._rotary = {kind: RotaryEmbedding(config.head_dim or 1, *config.rope(kind)) for kind in kinds}
         self.initialise()
         if config.NORM_OFFSET:
             for module in self.modules():
@@ -168,10 +167,15 @@ class LlamaModel(PretrainedModel):
         if config.embedding_scale is not None:
             x = x * config.embedding_scale
         states, maps = [x], []
-        for layer in self.layers:
-            x, weights = layer(x, rotary, turns, masks, past_key_values, output_attentions)
+        plan = None if output_hidden_states or output_attentions else self._plan(past_key_values)
+        if plan is not None and past_key_values is not None:
+            x = run_plan(plan, x, past_key_values, turns[FULL], masks[None])
             states.append(x)
-            maps.append(weights)
+        else:
+            for layer in self.layers:
+                x, weights = layer(x, rotary, turns, masks, past_key_values, output_attentions)
+                states.append(x)
+                maps.append(weights)
         if past_key_values is not None:
             past_key_values.advance(length)
         states[-1] = x = self.norm(x)
@@ -180,6 +184,14 @@ class LlamaModel(PretrainedModel):
             hidden_states=tuple(states) if output_hidden_states else None,
             attentions=tuple(maps) if output_attentions else None,
         )
+
+    def _plan(self, cache: KVCache | None) -> Any | None:
+        """The core's form of the layers, where it has one and no gradient is asked for."""
+        if cache is None or self.training or lamina.is_grad_enabled():
+            return None
+        if cache.plan is False:
+            cache.plan = plan_of(self)
+        return cache.plan
 
 
 def _turns(rotary: RotaryEmbedding, start: int, end: int, places: Tensor | None) -> tuple[Tensor, Tensor]:

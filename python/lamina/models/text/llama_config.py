@@ -39,7 +39,6 @@ class LlamaConfig(Config):
     rms_norm_eps: float = 1e-6
     rope_theta: float = 10000.0
     rope_scaling: dict[str, Any] | None = None
-    rope_interleaved: bool = False  # pairs side by side, as GGUF files of Llama have them
     attention_bias: bool = False
     mlp_bias: bool = False
     attention_dropout: float = 0.0

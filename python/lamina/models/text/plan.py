@@ -1,0 +1,103 @@
+"""A model of the Llama family as one object of the core, which writes a token with one call.
+
+Where the core cannot do what the model asks for, there is no plan and the layers run one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lamina
+from lamina import _core
+from lamina._core import Tensor
+from lamina.nn import Linear, Module, quantized
+
+Product = tuple[Tensor, Tensor | None, str, int]
+
+
+def plan_of(model: Any) -> Any | None:
+    """The core's decoder for the layers of a :class:`LlamaModel`, or None.
+
+    It shares the model's weights. Changes within a weight are seen, another layer in the place of one is not;
+    so a plan lives as long as the cache of one text.
+    """
+    config = model.config
+    plain = not (config.SANDWICH or config.QK_NORM or config.NORM_OFFSET) and config.score_cap is None
+    if not plain or config.scale is not None or config.hidden_act not in ("silu", "swish"):
+        return None
+    if any(layer.self_attn.window is not None for layer in model.layers) or model.training:
+        return None
+    decoder = _core.Decoder(
+        config.num_attention_heads, config.num_key_value_heads, config.head_dim, config.rms_norm_eps
+    )
+    for layer in model.layers:
+        attention, mlp = layer.self_attn, layer.mlp
+        qkv = products(attention, "q_proj", "k_proj", "v_proj")
+        gate_up = products(mlp, "gate_proj", "up_proj")
+        output, down = products(attention, "o_proj"), products(mlp, "down_proj")
+        if qkv is None or gate_up is None or output is None or down is None:
+            return None
+        norms = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
+        decoder.add(norms[0].detach(), qkv, output[0], norms[1].detach(), gate_up, down[0])
+    return decoder
+
+
+def products(owner: Module, *names: str) -> list[Product] | None:
+    """What the core multiplies by, for layers of one input; None where one is neither plain nor quantised."""
+    layers = [getattr(owner, name) for name in names]
+    joined = joined_blocks(owner, layers)
+    if joined is not None:
+        return [(joined, None, layers[0].block_type, sum(layer.out_features for layer in layers))]
+    found: list[Product] = []
+    for layer in layers:
+        bias = None if layer.bias is None else layer.bias.detach()
+        if type(layer) is quantized.Linear:
+            found.append((layer.blocks, bias, layer.block_type, layer.out_features))
+        elif type(layer) is Linear:
+            found.append((layer.weight.detach(), bias, "", layer.out_features))
+        else:
+            return None
+    return found
+
+
+def join(owner: Module, *names: str) -> None:
+    """Lay the blocks of quantised layers of one input behind each other in memory, to be read as one.
+
+    The layers keep views of them. Nothing happens where their types differ, or one has a bias.
+    """
+    layers = [getattr(owner, name) for name in names]
+    if not all(type(layer) is quantized.Linear for layer in layers):
+        return
+    same = len({layer.block_type for layer in layers}) == 1
+    if not same or any(layer.out_features % quantized.ROWS or layer.bias is not None for layer in layers):
+        return
+    whole = lamina.cat([layer.blocks for layer in layers])
+    for layer, part in zip(layers, whole.split([layer.out_features for layer in layers]), strict=True):
+        layer.blocks = part
+
+
+def joined_blocks(owner: Module, layers: list[Any]) -> Tensor | None:
+    """The blocks of all layers as one tensor, where ``join`` has laid them so."""
+    if len(layers) < 2 or not all(type(layer) is quantized.Linear for layer in layers):
+        return None
+    first = layers[0].blocks
+    rows = 0
+    for layer in layers:
+        same = layer.block_type == layers[0].block_type and layer.bias is None
+        behind = layer.blocks.storage_offset() == first.storage_offset() + rows * first.shape[1]
+        if not (same and behind and first._shares_storage(layer.blocks)):
+            return None
+        rows += layer.blocks.shape[0]
+    return first.as_strided((rows, first.shape[1]), (first.shape[1], 1))
+
+
+def run_plan(
+    plan: Any, x: Tensor, cache: Any, turns: tuple[Tensor, Tensor], mask: tuple[Tensor | None, bool]
+) -> Tensor:
+    """``x`` (n, l, hidden) through all layers; ``cache`` gets its keys and values, and has to advance."""
+    cosine, sine = turns
+    if cosine.ndim == 4:  # (n, 1, l, half), for each row its own
+        cosine, sine = cosine.transpose(1, 2), sine.transpose(1, 2)
+    else:
+        cosine, sine = cosine[None, :, None], sine[None, :, None]
+    cosine, sine = lamina.cat([cosine, cosine], -1), lamina.cat([-sine, sine], -1)
+    return plan.run(x, cache.keys, cache.values, cache.used, cosine, sine, *mask)
