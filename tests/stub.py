@@ -18,6 +18,12 @@ from lamina import _core
 
 STUB = Path(__file__).resolve().parents[1] / "python" / "lamina" / "_core.pyi"
 
+# What makes an object of a class of the core.
+MAKING = {
+    "Generator": 'device: Any = "cpu"',
+    "Decoder": "heads: _int, kv_heads: _int, size: _int, eps: _float",
+}
+
 HEAD = '''"""The types of the compiled core, with what Python adds to Tensor. Made by tests/stub.py."""
 
 # mypy: disable-error-code="overload-overlap, overload-cannot-match, misc, override"
@@ -198,8 +204,8 @@ def stub() -> str:
             lines.append(f"class {name}({', '.join(base.__name__ for base in value.__bases__)}): ...")
         elif isinstance(value, type):
             inside = list(members(value))
-            if name == "Generator":
-                inside.insert(0, '    def __init__(self, device: Any = "cpu") -> None: ...')
+            if name in MAKING:
+                inside.insert(0, f"    def __init__(self, {MAKING[name]}) -> None: ...")
             lines += [f"class {name}:", *(inside or ["    ..."])]
         elif not callable(value):
             lines.append(f"{name}: {type(value).__name__}")

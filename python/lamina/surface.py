@@ -106,7 +106,7 @@ HIDDEN = frozenset(
     "grad_enabled set_grad_enabled inference_mode set_inference_mode record_function num_threads use_isa "
     "isa isas sgd_step adam_step rmsprop_step adagrad_step anomaly set_anomaly autocast_mode "
     "set_autocast_mode push_saved_tensors_hooks pop_saved_tensors_hooks walking_for_inputs "
-    "recurrent quantized_linear scaled_dot_product_attention".split()
+    "recurrent quantized_linear scaled_dot_product_attention Decoder".split()
 )
 
 
