@@ -1,7 +1,7 @@
 """Recurrent layers and a network of letters: workloads of compare.py, written as those of workload.py are.
 
 Work counts the products alone, three times as much with the way back. For short steps of one sequence the
-weights come from the second-level cache at each step, so that no share of the multiply-add limit is asked for.
+weights come from the second-level cache at each step, so no share of the multiply-add limit is asked for.
 """
 
 from __future__ import annotations

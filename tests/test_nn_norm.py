@@ -236,8 +236,36 @@ def test_embedding_layer() -> None:
     ):
         with pytest.raises(ValueError):
             call()
-    with pytest.raises(TypeError):
-        nn.Embedding(3, 2, sparse=True)  # type: ignore[call-arg]
+
+
+def test_gradients_of_rows_are_shared_by_how_often_they_are_used() -> None:
+    index, g = np.array([[1, 1], [3, 1]]), array(2, 2, 2)
+    for layer in (
+        nn.Embedding(4, 2, scale_grad_by_freq=True),
+        nn.Embedding.from_pretrained(lamina.ones(4, 2), freeze=False, scale_grad_by_freq=True),
+    ):
+        (layer.double()(tensor(index)) * tensor(g)).sum().backward()
+        close(layer.weight.grad[1], (g[0, 0] + g[0, 1] + g[1, 1]) / 3)
+        close(layer.weight.grad[3], g[1, 0])
+        assert not layer.weight.grad[::2].any()
+    assert layer.eval()(lamina.zeros(0, dtype=lamina.int64)).shape == (0, 2)
+
+
+def test_gradients_of_bags_are_shared_too() -> None:
+    # Not beside PyTorch: 2.13 divides by the counts of other rows than those it means.
+    index, g = tensor(np.array([[2, 0, 2], [2, 4, 3]])), array(2, 2)
+    bag = nn.EmbeddingBag(5, 2, scale_grad_by_freq=True).double()
+    (bag(index) * tensor(g)).sum().backward()
+    close(bag.weight.grad, [g[0] / 3, [0, 0], (2 * g[0] + g[1]) / 9, g[1] / 3, g[1] / 3])
+
+
+@pytest.mark.parametrize("word", ["Embedding", "EmbeddingBag", "embedding", "embedding_bag"])
+def test_sparse_gradients_are_refused(word: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"^{word}: gradients are dense"):
+        if word[0] == "E":
+            getattr(nn, word)(3, 2, sparse=True)
+        else:
+            getattr(F, word)(lamina.tensor([[1]]), lamina.ones(3, 2), sparse=True)
 
 
 def test_one_hot() -> None:

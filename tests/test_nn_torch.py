@@ -123,6 +123,7 @@ LAYERS: list[tuple[str, list[Any]]] = [
     ("Embedding(5, 3)", ["5:2,3"]),
     ("Embedding(5, 3, padding_idx=-2)", ["5:2,6"]),
     ("Embedding(5, 3, max_norm=0.8, norm_type=1.0)", ["5:2,3"]),
+    ("Embedding(5, 3, padding_idx=1, scale_grad_by_freq=True)", ["5:4,7"]),
     ("CosineSimilarity()", [(3, 4), (3, 4)]),
     ("CosineSimilarity(dim=-1, eps=0.1)", [(2, 3, 4), (1, 3, 4)]),
     ("PairwiseDistance()", [(3, 4), (3, 4)]),
@@ -197,6 +198,7 @@ PRINTED = [
     "ModuleList()",
     "ModuleDict({'a': Linear(2, 3), 'b': ReLU()})",
     "Embedding(4, 2, padding_idx=1, max_norm=2.0, norm_type=1.0)",
+    "Embedding(4, 2, scale_grad_by_freq=True)",
 ]
 
 
@@ -277,10 +279,6 @@ def test_parameter_lists_print_alike() -> None:
 
 # What of PyTorch's arguments lamina leaves out, because it has no such thing.
 ABSENT = {
-    "embedding": {"scale_grad_by_freq", "sparse"},
-    "Embedding": {"scale_grad_by_freq", "sparse", "_weight", "_freeze", "device", "dtype"},
-    "embedding_bag": {"scale_grad_by_freq", "sparse"},
-    "EmbeddingBag": {"scale_grad_by_freq", "sparse"},
     "normalize": {"out"},
     "Hardtanh": {"min_value", "max_value"},
 }

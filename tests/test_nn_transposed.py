@@ -255,6 +255,7 @@ REFUSED: list[tuple[str, Callable[[], Any]]] = [
         lambda: F.embedding_bag(lamina.tensor([[0]]), lamina.eye(2), per_sample_weights=lamina.ones(1, 1)),
     ),
     ("must be within", lambda: nn.EmbeddingBag(3, 2, padding_idx=3)),
+    ("max mode", lambda: nn.EmbeddingBag(3, 2, scale_grad_by_freq=True, mode="max")(lamina.tensor([[1]]))),
     ("padding_idx", lambda: F.embedding_bag(lamina.tensor([[0]]), lamina.eye(2), padding_idx=2)),
 ]
 

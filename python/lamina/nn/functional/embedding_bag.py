@@ -7,7 +7,7 @@ import math
 import lamina
 from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.matrix import _limit_rows
+from lamina.nn.functional.matrix import _limit_rows, divide_gradient_by_frequency, refuse_sparse
 
 
 def embedding_bag(
@@ -16,8 +16,9 @@ def embedding_bag(
     offsets: Tensor | None = None,
     max_norm: float | None = None,
     norm_type: float = 2,
-    *,
+    scale_grad_by_freq: bool = False,
     mode: str = "mean",
+    sparse: bool = False,
     per_sample_weights: Tensor | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
@@ -26,17 +27,22 @@ def embedding_bag(
 
     ``input`` is (bags, size), or (n) with the start of each bag in ``offsets`` (bags), whose last entry is n
     with ``include_last_offset``. Bags without rows give zeros. ``per_sample_weights``, of the shape of
-    ``input``, are factors of the rows of a sum. Indices ``padding_idx`` are left out. ``max_norm`` and
-    ``norm_type`` as in ``embedding``.
+    ``input``, are factors of the rows of a sum. Indices ``padding_idx`` are left out. ``max_norm``,
+    ``norm_type`` and, but for max, ``scale_grad_by_freq`` as in ``embedding``.
 
     Raises:
         IndexError: an index outside of [0, rows).
-        ShapeError: shapes or offsets that do not fit, an unknown ``mode``, or factors without ``"sum"``.
+        ShapeError: shapes or offsets that do not fit, an unknown ``mode``, factors without ``"sum"``, or
+            ``scale_grad_by_freq`` with ``"max"``.
+        NotImplementedError: ``sparse`` is asked for; gradients of tables are dense.
 
     >>> lamina.nn.functional.embedding_bag(lamina.tensor([[0, 1]]), lamina.eye(2), mode="sum").tolist()
     [[1.0, 1.0]]
     """
+    refuse_sparse("embedding_bag", sparse)
     _check(input, weight, offsets, per_sample_weights, mode)
+    if scale_grad_by_freq and mode == "max":
+        raise _core.ShapeError("max mode does not support scaling the gradient by the frequency")
     if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
         raise _core.ShapeError(
             f"embedding_bag: padding_idx {padding_idx} is outside of the {weight.shape[0]} rows"
@@ -53,6 +59,8 @@ def embedding_bag(
     if mode == "max":
         return _largest(index, weight, bag, bags)
     rows = _core.embedding(weight, index)
+    if scale_grad_by_freq:
+        divide_gradient_by_frequency(rows, index)
     if factors is not None:
         rows = rows * factors.unsqueeze(1)
     total = lamina.zeros(bags, weight.shape[1], dtype=rows.dtype).index_add(0, bag, rows)

@@ -46,19 +46,24 @@ def embedding(
     padding_idx: int | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
 ) -> Tensor:
     """Rows of ``weight`` (n, dim) by the int64 indices ``input`` (...) -> (..., dim).
 
     The row ``padding_idx`` gets no gradient. With ``max_norm`` the rows in use whose ``norm_type`` norm is
-    larger are first scaled down to it, in place.
+    larger are first scaled down to it, in place. With ``scale_grad_by_freq`` the gradient of a row is divided
+    by how often ``input`` has it.
 
     Raises:
         IndexError: an index outside of [0, n).
+        NotImplementedError: ``sparse`` is asked for; gradients of tables are dense.
         ShapeError: ``padding_idx`` outside of [-n, n).
 
     >>> lamina.nn.functional.embedding(lamina.tensor([1]), lamina.eye(2)).tolist()
     [[0.0, 1.0]]
     """
+    refuse_sparse("embedding", sparse)
     if padding_idx is not None:
         rows = weight.shape[0]
         if not -rows <= padding_idx < rows:
@@ -67,9 +72,24 @@ def embedding(
     if max_norm is not None:
         _limit_rows(weight, input, max_norm, norm_type)
     output = _core.embedding(weight, input)
+    if scale_grad_by_freq:
+        divide_gradient_by_frequency(output, input)
     if padding_idx is None or not output.requires_grad:
         return output
     return lamina.where((input == padding_idx).unsqueeze(-1), output.detach(), output)
+
+
+def refuse_sparse(word: str, sparse: bool) -> None:
+    if sparse:
+        raise NotImplementedError(f"{word}: gradients are dense, there are none for sparse=True")
+
+
+def divide_gradient_by_frequency(rows: Tensor, index: Tensor) -> None:
+    """Before the gradient of ``rows`` (..., dim) reaches the table: it is shared by equal ``index`` (...)."""
+    if rows.requires_grad and index.numel():
+        counts = lamina.bincount(index.reshape(-1)).index_select(0, index.reshape(-1))
+        share = (1.0 / counts.to(rows.dtype)).reshape(*index.shape, 1)
+        rows.register_hook(lambda grad: grad * share)
 
 
 def _limit_rows(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:

@@ -43,7 +43,9 @@ class Embedding(Module):
     """Rows of ``weight`` (num_embeddings, embedding_dim) by int64 indices: (...) -> (..., embedding_dim).
 
     ``weight`` starts from N(0, 1), with zeros in the row ``padding_idx``, which gets no gradient. With
-    ``max_norm`` the rows in use whose ``norm_type`` norm is larger are first scaled down to it.
+    ``max_norm`` the rows in use whose ``norm_type`` norm is larger are first scaled down to it. With
+    ``scale_grad_by_freq`` the gradient of a row is divided by how often the input has it; ``sparse``
+    gradients are refused.
 
     >>> lamina.nn.Embedding(10, 3)(lamina.tensor([[1, 2]])).shape[2]
     3
@@ -58,18 +60,22 @@ class Embedding(Module):
         padding_idx: int | None = None,
         max_norm: float | None = None,
         norm_type: float = 2.0,
-        *,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
         _weight: Tensor | None = None,
         _freeze: bool = False,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
+        F.matrix.refuse_sparse("Embedding", sparse)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = _row("Embedding", padding_idx, num_embeddings)
         self.max_norm = max_norm
         self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
         if _weight is None:
             empty = lamina.empty(num_embeddings, embedding_dim, device=device, dtype=dtype)
             self.weight = Parameter(empty, requires_grad=not _freeze)
@@ -87,7 +93,9 @@ class Embedding(Module):
         _draw_rows(self.weight, self.padding_idx)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type)
+        return F.embedding(
+            input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
+        )
 
     @classmethod
     def from_pretrained(
@@ -97,6 +105,8 @@ class Embedding(Module):
         padding_idx: int | None = None,
         max_norm: float | None = None,
         norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
     ) -> Embedding:
         """A layer around the matrix ``embeddings`` (num_embeddings, embedding_dim); ``freeze`` it or not.
 
@@ -104,7 +114,8 @@ class Embedding(Module):
             ShapeError: ``embeddings`` is no matrix.
         """
         rows, columns = _matrix_shape(embeddings)
-        return cls(rows, columns, padding_idx, max_norm, norm_type, _weight=embeddings, _freeze=freeze)
+        given = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return cls(rows, columns, *given, _weight=embeddings, _freeze=freeze)
 
     def extra_repr(self) -> str:
         parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
@@ -114,6 +125,8 @@ class Embedding(Module):
             parts.append(f"max_norm={self.max_norm}")
         if self.norm_type != 2:
             parts.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq:
+            parts.append("scale_grad_by_freq=True")
         return ", ".join(parts)
 
 
@@ -136,8 +149,9 @@ class EmbeddingBag(Module):
         embedding_dim: int,
         max_norm: float | None = None,
         norm_type: float = 2.0,
-        *,
+        scale_grad_by_freq: bool = False,
         mode: str = "mean",
+        sparse: bool = False,
         _weight: Tensor | None = None,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
@@ -145,10 +159,13 @@ class EmbeddingBag(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
+        F.matrix.refuse_sparse("EmbeddingBag", sparse)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.max_norm = max_norm
         self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
         self.mode = mode
         self.include_last_offset = include_last_offset
         self.padding_idx = _row("EmbeddingBag", padding_idx, num_embeddings)
@@ -176,7 +193,8 @@ class EmbeddingBag(Module):
             offsets,
             self.max_norm,
             self.norm_type,
-            mode=self.mode,
+            self.scale_grad_by_freq,
+            self.mode,
             per_sample_weights=per_sample_weights,
             include_last_offset=self.include_last_offset,
             padding_idx=self.padding_idx,
@@ -189,8 +207,9 @@ class EmbeddingBag(Module):
         freeze: bool = True,
         max_norm: float | None = None,
         norm_type: float = 2.0,
-        *,
+        scale_grad_by_freq: bool = False,
         mode: str = "mean",
+        sparse: bool = False,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
     ) -> EmbeddingBag:
@@ -205,7 +224,9 @@ class EmbeddingBag(Module):
             columns,
             max_norm,
             norm_type,
-            mode=mode,
+            scale_grad_by_freq,
+            mode,
+            sparse,
             _weight=embeddings,
             include_last_offset=include_last_offset,
             padding_idx=padding_idx,
@@ -219,6 +240,8 @@ class EmbeddingBag(Module):
             parts.append(f"max_norm={self.max_norm}")
         if self.norm_type != 2:
             parts.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq:
+            parts.append("scale_grad_by_freq=True")
         parts.append(f"mode={self.mode!r}")
         if self.padding_idx is not None:
             parts.append(f"padding_idx={self.padding_idx}")
