@@ -142,9 +142,9 @@ static void multiply_panel(const PanelProduct<T>& p) {
   t.alpha = 1;
   t.beta = p.add ? T(1) : T(0);
   const Cut cut = cut_of(p.rows, TileSize<T>::rows);
-  const TileFunction<T> taller = tile_function<T, Reading::Steps>(cut.rows(0), 2);
+  const TileFunction<T> taller = tile_function<T, Reading::Near>(cut.rows(0), 2);
   const TileFunction<T> shorter = cut.height > 0 && cut.taller > 0
-                                      ? tile_function<T, Reading::Steps>(static_cast<int>(cut.height), 2)
+                                      ? tile_function<T, Reading::Near>(static_cast<int>(cut.height), 2)
                                       : taller;
   for (int64_t i = 0; i < cut.count; i++) {
     t.a = p.a + cut.start(i) * p.a_row;

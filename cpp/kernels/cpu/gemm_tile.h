@@ -18,11 +18,11 @@ struct TileSize {
   static constexpr int columns = vectors * Vec<T>::width;
 };
 
-// How k runs. Steps: a and b go on by a_k and b_k. Copied: so, while rows of b are fetched ahead of their
-// turn and, where b_copy is set, copied for the tiles that follow (which costs little beside the
-// multiplications). ListedB: a list says where each row of b starts, for a packed a (a_row 1, a_k rows).
-// ListedA: a list says where each column of a starts.
-enum class Reading { Steps, Copied, ListedB, ListedA };
+// How k runs. Steps: a and b go on by a_k and b_k. Near: so, where c is known to lie in the cache. Copied:
+// so, while rows of b are fetched ahead of their turn and, where b_copy is set, copied for the tiles that
+// follow (which costs little beside the multiplications). ListedB: a list says where each row of b starts,
+// for a packed a (a_row 1, a_k rows). ListedA: a list says where each column of a starts.
+enum class Reading { Steps, Near, Copied, ListedB, ListedA };
 
 // c = alpha * a @ b + beta * c + bias, then relu. a is read value by value, so any strides do; a row of b is
 // read as vectors and must be dense and readable over full vectors (pack_b pads it).
@@ -102,7 +102,7 @@ static void multiply_tile(const Tile<T>& t) {
   // The tile of c comes while k runs, a vector with each step: all at once would hold up the loads of a and
   // b.
   int64_t p = 0;
-  for (const int64_t first = min_of(rows * vectors, k); p < first; p++) {
+  for (const int64_t first = reading == Reading::Near ? 0 : min_of(rows * vectors, k); p < first; p++) {
     __builtin_prefetch(t.c + p / vectors * t.c_row + p % vectors * V::width);
     step(p);
   }
