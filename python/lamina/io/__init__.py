@@ -8,6 +8,16 @@ from . import safetensors
 from .folder import load_folder
 from .format import load, save
 from .gguf import QuantizedTensor, load_gguf
+from .state import weights_in
 from .unpickler import UnpicklingError
 
-__all__ = ["QuantizedTensor", "UnpicklingError", "load", "load_folder", "load_gguf", "safetensors", "save"]
+__all__ = [
+    "QuantizedTensor",
+    "UnpicklingError",
+    "load",
+    "load_folder",
+    "load_gguf",
+    "safetensors",
+    "save",
+    "weights_in",
+]

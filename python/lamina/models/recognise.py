@@ -1,7 +1,7 @@
 """From somebody's file to a model: which architecture the weights in it belong to.
 
-Language models say so in config.json or in a GGUF file's metadata; networks for images are told by the names
-and shapes of their tensors.
+Folders say so in config.json, GGUF files in their metadata, and ONNX files are graphs of their own; other
+networks for images are told by the names and shapes of their tensors.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 import lamina
 from lamina import nn
 from lamina._core import Tensor
+from lamina.io.folder import WEIGHTS, read_json
+from lamina.io.state import weights_in
 from lamina.models import vision
 from lamina.models.transfer import head_of
 from lamina.nn import init
@@ -35,39 +37,8 @@ FAMILIES = {
     "features.3.squeeze.weight": "squeezenet1_1 squeezenet1_0",
     "classifier.6.weight": "vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn alexnet",
 }
-FILES = ("*.gguf", "*.safetensors", "*.pth", "*.pt", "*.bin")
-
-
-def weights_in(loaded: Any, where: str = "the file") -> dict[str, Tensor]:
-    """The tensors of a model in what ``lamina.load`` gave: perhaps one level down, perhaps under ``module.``.
-
-    Training programs put the model beside an optimizer and counters; wrappers put a word before its names.
-
-    Raises:
-        FileFormatError: there is no dict of tensors.
-
-    >>> sorted(weights_in({"epoch": 3, "state_dict": {"module.weight": lamina.ones(1)}}))
-    ['weight']
-    """
-    found = _tensors(loaded)
-    if not found and isinstance(loaded, Mapping):
-        inner = [_tensors(value) for key, value in loaded.items() if "optim" not in str(key)]
-        found = max(inner, key=len, default={})
-    if not found:
-        raise lamina.FileFormatError(f"{where} holds no dict of named tensors")
-    for prefix in ("module.", "_orig_mod.", "model."):
-        if all(name.startswith(prefix) for name in found):
-            found = {name.removeprefix(prefix): value for name, value in found.items()}
-    return found
-
-
-def _tensors(value: Any) -> dict[str, Tensor]:
-    if not isinstance(value, Mapping):
-        return {}
-    if not all(isinstance(name, str) for name in value):
-        return {}
-    found = {name: one for name, one in value.items() if lamina.is_tensor(one)}
-    return found if len(found) * 2 > len(value) else {}
+VISION = {"ViTForImageClassification", "ViTModel"}  # classes that config.json may name
+FILES = ("*.gguf", "*.safetensors", "*.pth", "*.pt", "*.bin", "*.onnx")
 
 
 def recognise(state: Mapping[str, Tensor]) -> tuple[str, int]:
@@ -118,9 +89,10 @@ def from_pretrained(name_or_path: str | os.PathLike[str], quiet: bool = False, *
     """The model of a checkpoint, ready for inference, and a line on stderr that says what it was taken for.
 
     Args:
-        name_or_path: a folder with config.json and weights; a GGUF file; a file of a network for images in
-            any format that ``lamina.load`` reads; or the name of an installed package that holds one of
-            these, which is not imported.
+        name_or_path: a folder with config.json and weights, Hugging Face's or timm's; a GGUF or an ONNX file;
+            a file of a network for images in any format that ``lamina.load`` reads; the name of an installed
+            package that holds one of these, which is not imported; or that of a model in Hugging Face's cache
+            on this machine.
         quiet: print nothing.
         options: for a language model, fields of the configuration to change.
 
@@ -131,13 +103,22 @@ def from_pretrained(name_or_path: str | os.PathLike[str], quiet: bool = False, *
     >>> model = from_pretrained("model.safetensors")
     """
     path = _find(name_or_path)
-    if path.is_dir() or path.suffix == ".gguf":
-        model: nn.Module = lamina.models.text.model_from_pretrained(path, **options)
+    config = read_json(str(path / "config.json")) if path.is_dir() else {}
+    kinds = config.get("architectures")
+    kind = kinds[0] if isinstance(kinds, list) and kinds else None
+    if path.suffix == ".gguf" or (path.is_dir() and "architecture" not in config):
+        load = lamina.models.text.model_from_pretrained
+        if isinstance(kind, str) and kind in VISION:
+            load = getattr(vision, kind).from_pretrained
+        model: nn.Module = load(path, **options)
         what = type(model).__name__
+    elif path.suffix == ".onnx":
+        model, what = lamina.onnx.load(path, **options), "an ONNX graph"
     else:
         if options:
             raise TypeError(f"from_pretrained: a network for images takes no options, got {list(options)}")
-        state = weights_in(lamina.load(path), os.fspath(path))
+        loaded = lamina.io.load_folder(path)[1] if path.is_dir() else lamina.load(path)  # timm's folders
+        state = weights_in(loaded, os.fspath(path))
         try:
             name, classes = recognise(state)
         except lamina.FileFormatError as error:
@@ -160,12 +141,16 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     """The folder or file that is meant."""
     path = Path(name_or_path)
     if not path.exists():
+        path = _cached(os.fspath(name_or_path)) or path
+    if path.is_file() and path.name in WEIGHTS and (path.parent / "config.json").is_file():
+        return path.parent
+    if not path.exists():
         name = os.fspath(name_or_path).replace("-", "_")
         spec = importlib.util.find_spec(name) if name.isidentifier() else None
         if spec is None or not spec.submodule_search_locations:
             raise FileNotFoundError(
                 f"from_pretrained: {os.fspath(name_or_path)!r} is neither a path nor an installed package "
-                "with weights; nothing is downloaded"
+                "with weights, nor in Hugging Face's cache; nothing is downloaded"
             )
         path = Path(spec.submodule_search_locations[0])
     if path.is_file():
@@ -177,3 +162,20 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     if not files:
         raise FileNotFoundError(f"from_pretrained: there are no weights in {path}")
     return files[0]
+
+
+def _cached(name: str) -> Path | None:
+    """Where Hugging Face's cache has the main branch of a model such as org/name."""
+    home = os.environ.get("HF_HOME", os.path.join(os.path.expanduser("~"), ".cache", "huggingface"))
+    folder = Path(
+        os.environ.get("HF_HUB_CACHE", os.path.join(home, "hub")), f"models--{name.replace('/', '--')}"
+    )
+    main = folder / "refs" / "main"
+    if name.startswith("/") or ".." in name or not main.is_file():
+        return None
+    snapshot = folder / "snapshots" / main.read_text(errors="replace").strip()[:64]
+    return (
+        snapshot
+        if snapshot.is_dir() and ".." not in snapshot.name and snapshot.parent.name == "snapshots"
+        else None
+    )

@@ -12,6 +12,8 @@ from lamina._core import ShapeError, Tensor
 from .registry import OPS, Node
 
 MAX_LOOP = 1_000_000  # turns of a Loop
+# Operators whose inputs but the first are weights and biases.
+LAYERS = {"Conv", "ConvTranspose", "Gemm", "LayerNormalization", "InstanceNormalization", "PRelu"}
 
 
 class Port(NamedTuple):
@@ -106,7 +108,8 @@ class GraphModule(nn.Module):
     """An ONNX graph that runs, saves its state and can be trained like any module.
 
     Weights are parameters under the names that they have in the file: floating initialisers and constants of
-    more than one element. Means and variances of batch norms, shapes and single numbers are buffers.
+    more than one element, or of one where it is the weight or bias of a layer. Means and variances of batch
+    norms, shapes and single numbers are buffers.
 
     Attributes:
         inputs, outputs: the graph's ports: name, dtype, shape (None where a size is open).
@@ -121,10 +124,11 @@ class GraphModule(nn.Module):
         self.inputs, self.outputs = tuple(graph.inputs), tuple(graph.outputs)
         self._graph = graph
         self._places: dict[str, tuple[nn.Module, str]] = {}
-        frozen = _frozen(graph)
+        frozen, layers = _frozen(graph), _of_layers(graph)
         for number, (name, value) in enumerate(values.items()):
             holder, attribute = self._place(name, number)
-            if value.is_floating_point() and value.numel() > 1 and name not in frozen:
+            weighs = value.numel() > 1 or name in layers
+            if value.is_floating_point() and weighs and name not in frozen:
                 holder.register_parameter(attribute, nn.Parameter(value))
             else:
                 holder.register_buffer(attribute, value)
@@ -195,6 +199,17 @@ def _check(port: Port, value: Any) -> None:
     if not fits or any(n is not None and n != m for n, m in zip(port.shape, value.shape, strict=True)):
         wanted = ", ".join("any" if n is None else str(n) for n in port.shape)
         raise ShapeError(f"lamina.onnx: input {port.name}: expected ({wanted}), got {tuple(value.shape)}")
+
+
+def _of_layers(graph: Graph) -> set[str]:
+    """Names of the weights and biases of layers, however few their elements are."""
+    names: set[str] = set()
+    for node in graph.nodes:
+        if node.kind in LAYERS:
+            names.update(node.inputs[1:])
+        for inner in node.graphs.values():
+            names |= _of_layers(inner)
+    return names
 
 
 def _frozen(graph: Graph) -> set[str]:

@@ -35,10 +35,7 @@ def with_weights(model: Model, weights: Weights) -> Model:
                 f"{type(model).__name__}: weights={os.fspath(weights)!r} is no file; pass the path of a "
                 "checkpoint or a state dict, for lamina downloads nothing"
             )
-        if Path(weights).suffix == ".safetensors":
-            state = lamina.io.safetensors.load_file(weights)
-        else:
-            state = lamina.load(weights)
+        state = lamina.io.weights_in(lamina.load(weights), os.fspath(weights))
     model.load_state_dict(state)
     return model
 
