@@ -10,7 +10,7 @@ import pytest
 import lamina
 from lamina import _core
 from lamina.models.text import LlamaConfig, LlamaForCausalLM
-from lamina.models.text.plan import join, plan_of
+from lamina.models.text.plan import lay_out, plan_of, products
 from lamina.nn import quantized
 from text_model import IDS, LLAMA, make
 
@@ -59,11 +59,13 @@ def test_the_whole_stack_is_its_layers(case: str) -> None:
 def test_quantised_layers_in_the_stack(type: str, joined: bool) -> None:
     model = LlamaForCausalLM(LlamaConfig.from_dict({**LLAMA, "hidden_size": 64, "head_dim": 16})).eval()
     quantized.quantize_(model, type)
-    for layer in model.model.layers if joined else ():
-        before = layer.self_attn.k_proj.blocks.clone()
-        join(layer.self_attn, "q_proj", "k_proj", "v_proj")
-        join(layer.mlp, "gate_proj", "up_proj")
-        assert (layer.self_attn.k_proj.blocks == before).all()
+    if joined:
+        before = [layer.mlp.up_proj.blocks.clone() for layer in model.model.layers]
+        lay_out(model)
+        for layer, blocks in zip(model.model.layers, before, strict=True):
+            assert (layer.mlp.up_proj.blocks == blocks).all()
+    count = len(products(model.model.layers[0].self_attn, "q_proj", "k_proj", "v_proj") or ())
+    assert count == (1 if joined else 3)
     check(model, 5e-4)
 
 
@@ -73,8 +75,8 @@ def test_rows_that_fill_no_block_are_not_joined() -> None:
     model.model.layers[0].mlp.up_proj = lamina.nn.Linear(32, 40, bias=False)
     model.model.layers[0].mlp.down_proj = lamina.nn.Linear(40, 32, bias=False)
     quantized.quantize_(model, "q8_0")
-    for layer in model.model.layers:
-        join(layer.mlp, "gate_proj", "up_proj")
+    lay_out(model)
+    assert len(products(model.model.layers[0].mlp, "gate_proj", "up_proj") or ()) == 2
     check(model, 5e-4)
 
 

@@ -18,7 +18,7 @@ from lamina.models.text.llama import (
     Qwen2ForCausalLM,
     Qwen3ForCausalLM,
 )
-from lamina.models.text.plan import join
+from lamina.models.text.plan import lay_out
 from lamina.models.text.spm import SPMTokenizer
 from lamina.models.text.tokenizer import Tokenizer
 from lamina.nn import init
@@ -123,9 +123,7 @@ def model_of(metadata: Mapping[str, Any], tensors: Mapping[str, Any], where: str
     if "rope_freqs.weight" in tensors:
         for rotary in model.model._rotary.values():
             rotary.divide(tensors["rope_freqs.weight"])
-    for layer in model.model.layers:
-        join(layer.self_attn, "q_proj", "k_proj", "v_proj")
-        join(layer.mlp, "gate_proj", "up_proj")
+    lay_out(model)
     return model.eval()
 
 

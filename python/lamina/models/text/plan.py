@@ -11,6 +11,7 @@ from lamina import _core
 from lamina._core import Tensor
 from lamina.nn import Linear, Module, quantized
 
+ALIGNMENT = 64  # bytes, a cache line
 Product = tuple[Tensor, Tensor | None, str, int]
 
 
@@ -59,30 +60,33 @@ def products(owner: Module, *names: str) -> list[Product] | None:
     return found
 
 
-def join(owner: Module, *names: str) -> None:
-    """Lay the blocks of quantised layers of one input behind each other in memory, to be read as one.
+def lay_out(model: Module) -> None:
+    """Lay the blocks of all quantised layers behind each other in one piece of memory, in the order of use.
 
-    The layers keep views of them. Nothing happens where their types differ, or one has a bias.
+    It is read as a stream then, through large pages, and layers of one input are read as one. The layers keep
+    views of it.
     """
-    layers = [getattr(owner, name) for name in names]
-    if not all(type(layer) is quantized.Linear for layer in layers):
-        return
-    same = len({layer.block_type for layer in layers}) == 1
-    if not same or any(layer.out_features % quantized.ROWS or layer.bias is not None for layer in layers):
-        return
-    whole = lamina.cat([layer.blocks for layer in layers])
-    for layer, part in zip(layers, whole.split([layer.out_features for layer in layers]), strict=True):
+    layers = [layer for layer in model.modules() if type(layer) is quantized.Linear]
+    places, end = [], 0
+    for layer in layers:
+        places.append(end)
+        end += -(-layer.blocks.numel() // ALIGNMENT) * ALIGNMENT
+    whole = lamina.empty(end, dtype=lamina.uint8)
+    for layer, place in zip(layers, places, strict=True):
+        part = whole[place : place + layer.blocks.numel()].view(layer.blocks.shape)
+        part.copy_(layer.blocks)
         layer.blocks = part
 
 
 def joined_blocks(owner: Module, layers: list[Any]) -> Tensor | None:
-    """The blocks of all layers as one tensor, where ``join`` has laid them so."""
+    """The blocks of all layers as one tensor, where ``lay_out`` has laid them so."""
     if len(layers) < 2 or not all(type(layer) is quantized.Linear for layer in layers):
         return None
     first = layers[0].blocks
     rows = 0
     for layer in layers:
-        same = layer.block_type == layers[0].block_type and layer.bias is None
+        whole = layer.out_features % quantized.ROWS == 0
+        same = layer.block_type == layers[0].block_type and layer.bias is None and whole
         behind = layer.blocks.storage_offset() == first.storage_offset() + rows * first.shape[1]
         if not (same and behind and first._shares_storage(layer.blocks)):
             return None
