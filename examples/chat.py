@@ -26,8 +26,8 @@ def main() -> None:
         model, tokenizer = load(args.model)
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    size = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{type(model).__name__}, {size / 1e6:.0f} million parameters, {lamina.get_num_threads()} threads")
+    layers = model.config.num_hidden_layers
+    print(f"{type(model).__name__} of {layers} layers, {lamina.get_num_threads()} threads")
     choice = {} if args.seed is None else {"do_sample": True, "temperature": 0.7, "top_p": 0.9}
     talk = Conversation(model, tokenizer, seed=args.seed, **choice)
     print(f"> {args.question}")
