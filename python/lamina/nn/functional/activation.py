@@ -32,6 +32,8 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10, 2010.
     """
+    if not input.is_floating_point():
+        return input.clamp_(0, 6) if inplace else input.clamp(0, 6)
     return _core.relu6_(input) if inplace else _core.relu6(input)
 
 
@@ -110,7 +112,7 @@ def tanh(input: Tensor) -> Tensor:
 
 def tanhshrink(input: Tensor) -> Tensor:
     """``x - tanh(x)`` for each element; any shape."""
-    return _core.tanhshrink(input)
+    return _core.tanhshrink(input) if input.is_floating_point() else input - input.tanh()
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -209,7 +211,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def softsign(input: Tensor) -> Tensor:
     """``x / (1 + |x|)`` for each element; any shape."""
-    return _core.softsign(input)
+    return _core.softsign(input) if input.is_floating_point() else input / (1 + input.abs())
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -232,6 +234,8 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     """``x`` where it exceeds ``threshold``, ``value`` elsewhere; any shape."""
     if inplace:
         return overwrite(input, _core.threshold, threshold, value)
+    if not input.is_floating_point():
+        return lamina.where(input > threshold, input, lamina.full_like(input, value))
     return _core.threshold(input, threshold, value)
 
 

@@ -11,6 +11,7 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
+from lamina.nn.functional.precision import through_float32
 from lamina.nn.functional.shape_args import sizes
 
 Size = int | Sequence[int]
@@ -69,13 +70,14 @@ def conv2d(
     9.0
     """
     strides, dilations = sizes(stride, 2, "stride"), sizes(dilation, 2, "dilation")
-    if isinstance(padding, str):
+    if isinstance(padding, str) and weight.ndim == 4:
         input, paddings = resolve_padding("conv2d", input, weight.shape[2:], padding, strides, dilations)
     else:
-        paddings = sizes(padding, 2, "padding")
+        paddings = (0, 0) if isinstance(padding, str) else sizes(padding, 2, "padding")
     return _core.conv2d(input, weight, bias, strides, paddings, dilations, groups)
 
 
+@through_float32
 def conv3d(
     input: Tensor,
     weight: Tensor,

@@ -10,6 +10,7 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
+from lamina.nn.functional.precision import through_float32
 from lamina.nn.functional.shape_args import sizes
 
 Size = int | Sequence[int]
@@ -80,6 +81,7 @@ def conv_transpose2d(
     )
 
 
+@through_float32
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

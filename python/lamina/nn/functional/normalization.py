@@ -58,9 +58,11 @@ def batch_norm(
     Source: Ioffe & Szegedy, Batch Normalization, 2015.
 
     Raises:
-        ShapeError: in training, a channel has only one value.
+        ShapeError: in training, a channel has only one value, or ``eps`` is not positive.
     """
     if training:
+        if eps <= 0:
+            raise _core.ShapeError(f"batch_norm eps must be positive during training, but got {eps}")
         _check_values("batch_norm", input)
         if input.numel() == 0:  # no batch: nothing to normalise, nothing to learn from
             factor = 1.0 if weight is None else weight.sum()

@@ -38,10 +38,20 @@ def max_pool2d(
     """
     kernels = sizes(kernel_size, 2, "kernel_size")
     strides = steps(stride, kernels)
-    output, indices = _core.max_pool2d(
+    output, indices = _max_pool2d(
         input, kernels, strides, sizes(padding, 2, "padding"), sizes(dilation, 2, "dilation"), ceil_mode
     )
     return (output, indices) if return_indices else output
+
+
+def _max_pool2d(input: Tensor, *window: Any) -> tuple[Tensor, Tensor]:
+    """The law of the core, which is for floating numbers; integers are among those of float64."""
+    if 0 in input.shape[-3:]:
+        raise _core.ShapeError(f"max_pool: expected channels and sizes above 0, got {tuple(input.shape)}")
+    if input.is_floating_point() or input.dtype == lamina.bool:
+        return _core.max_pool2d(input, *window)
+    output, indices = _core.max_pool2d(input.to(lamina.float64), *window)
+    return output.to(input.dtype), indices
 
 
 def max_pool1d(
@@ -56,7 +66,7 @@ def max_pool1d(
     """The largest value of each window: (n, c, l) or (c, l) -> (..., l'); the rest as in ``max_pool2d``."""
     kernels = (1, *sizes(kernel_size, 1, "kernel_size"))
     strides = (1, *steps(stride, kernels[1:]))
-    output, indices = _core.max_pool2d(
+    output, indices = _max_pool2d(
         _as_image("max_pool1d", input),
         kernels,
         strides,

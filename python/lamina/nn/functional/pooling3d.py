@@ -58,6 +58,8 @@ def max_pool3d(
     kernels, strides = _windows(kernel_size, stride)
     borders, spacings = sizes(padding, 3, "padding"), sizes(dilation, 3, "dilation")
     planes = _as_planes("max_pool3d", input)
+    if 0 in input.shape[-4:]:
+        raise _core.ShapeError(f"max_pool3d: expected channels and sizes above 0, got {tuple(input.shape)}")
     output, inside = max_pool2d(
         planes, kernels[1:], strides[1:], borders[1:], spacings[1:], ceil_mode, return_indices=True
     )

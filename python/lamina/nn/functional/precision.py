@@ -1,4 +1,4 @@
-"""Functions that autocast lets compute in float32, whatever half type comes in."""
+"""Functions that compute in float32 whatever half type comes in: under autocast, or always."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ def in_float32(function: F) -> F:
             return function(*map(_raised, args), **named)
         finally:
             _core.set_autocast_mode(*mode)
+
+    return call  # type: ignore[return-value]
+
+
+def through_float32(function: F) -> F:
+    """``function``, whose half tensors are computed in float32 and rounded once, at its end."""
+
+    @functools.wraps(function)
+    def call(input: Tensor, *args: Any, **options: Any) -> Any:
+        if input.dtype not in (_core.bfloat16, _core.float16):
+            return function(input, *args, **options)
+        named = {name: _raised(value) for name, value in options.items()}
+        return function(_raised(input), *map(_raised, args), **named).to(input.dtype)
 
     return call  # type: ignore[return-value]
 

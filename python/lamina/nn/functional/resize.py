@@ -78,16 +78,38 @@ def interpolate(
     if mode == "area":
         means = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
         return means[dims - 1](input, new)
-    for i, (before, after, factor) in enumerate(zip(old, new, factors, strict=True)):
+    if mode.startswith("nearest"):
+        return _resized(input, new, factors, mode, False, False)
+    if not input.is_floating_point() and input.dtype != lamina.uint8:
+        raise _core.DtypeError(
+            f"interpolate: mode '{mode}' is for floating numbers or bytes, got {input.dtype}"
+        )
+    # Half numbers are computed in float32 and rounded once, bytes are rounded after each dimension.
+    wide = input if input.dtype == lamina.float64 else input.to(lamina.float32)
+    whole = input.dtype == lamina.uint8
+    return _resized(wide, new, factors, mode, bool(align_corners), antialias, whole).to(input.dtype)
+
+
+def _resized(
+    input: Tensor,
+    new: tuple[int, ...],
+    factors: list[float | None],
+    mode: str,
+    align_corners: bool,
+    antialias: bool,
+    whole: bool = False,
+) -> Tensor:
+    """One dimension after the other, the last one first; ``whole`` keeps to the numbers that bytes have."""
+    for i in reversed(range(len(new))):
+        before, after, factor = input.shape[2 + i], new[i], factors[i]
         # PyTorch computes the places in the precision of the values, and rounding may move a place.
         real = np.float64 if input.dtype == lamina.float64 else np.float32
         if antialias:
-            input = _resample_smooth(
-                input, 2 + i, _steps(before, after, factor, bool(align_corners)), mode, after
-            )
-            continue
-        taps = _taps(mode, before, after, factor, bool(align_corners), real)
-        input = _resample(input, 2 + i, taps)
+            input = _resample_smooth(input, 2 + i, _steps(before, after, factor, align_corners), mode, after)
+        else:
+            input = _resample(input, 2 + i, _taps(mode, before, after, factor, align_corners, real))
+        if whole:
+            input = (input + 0.5).floor().clamp(0, 255)
     return input
 
 
