@@ -107,6 +107,7 @@ void finish_panel(const Attention& a, const Work<Compute<S>>& w, int64_t panel, 
 template <class S>
 void attend(const Attention& a, int64_t batch, int64_t head, int64_t first, Compute<S>* lse,
             const Work<Compute<S>>& w) {
+  const FlushTiny flush;
   using T = Compute<S>;
   constexpr int64_t panel = kPanel<T>;
   const int64_t queries = min_of(kQueryBlock, a.queries - first), panels = chunks_of(queries, panel);

@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/philox.h"
+#include "simd/flush.h"
 #include "simd/math.h"
 
 namespace lamina::LAMINA_ISA {

@@ -232,6 +232,7 @@ void go_back(const Attention& a, const Compute<S>* lse, const AttentionSide& g, 
   T* all_dq = reinterpret_cast<T*>(
       scratch + count.used * static_cast<size_t>(min_of(most_threads(), pairs * cut.parts)));
   parallel(pairs * cut.parts, [&](int64_t index) {
+    const FlushTiny flush;
     const int64_t pair = index / cut.parts, part = index % cut.parts, batch = pair / a.kv_heads;
     Arena arena{scratch + static_cast<size_t>(thread_index()) * count.used};
     Job<S> job = {a, batch, 0, part * cut.keys, 0, nullptr, Work<T>(a, cut, arena), {}, {}};

@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/gemm_problem.h"
+#include "simd/flush.h"
 
 namespace lamina::LAMINA_ISA {
 
@@ -192,6 +193,7 @@ static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t 
 template <class S>
 static void multiply_cell(const Product<S>& whole, const Blocking& blocking, int64_t index,
                           Compute<S>* scratch) {
+  const FlushTiny flush;
   using T = Compute<S>;
   const int64_t down = index % blocking.down, across = index / blocking.down;
   const Cut all = cut_of(whole.m, TileSize<T>::rows);
