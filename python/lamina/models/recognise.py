@@ -128,9 +128,16 @@ def from_pretrained(name_or_path: str | os.PathLike[str], quiet: bool = False, *
         model.load_state_dict({**_counters(model), **state})
         what = f"{name} with {classes} classes"
     if not quiet:
-        count = sum(one.numel() for one in model.parameters())
-        print(f"{path}: {what}, {count:,} parameters", file=sys.stderr)
+        print(f"{path}: {what}, {_size(model)}", file=sys.stderr)
     return model.eval()
+
+
+def _size(model: nn.Module) -> str:
+    """How many parameters there are; weights in GGUF's blocks, which are none, count in bytes."""
+    count = sum(one.numel() for one in model.parameters())
+    blocks = sum(one.numel() for name, one in model.named_buffers() if name.endswith(".blocks"))
+    packed = f" and {blocks:,} bytes of weights in blocks" if blocks else ""
+    return f"{count:,} parameters{packed}"
 
 
 def _counters(model: nn.Module) -> dict[str, Tensor]:
