@@ -1,7 +1,7 @@
 """Helpers around modules: clipping of gradients, parameters as one vector, weights normalised before use,
 and in ``rnn`` batches of sequences of different lengths."""
 
-from lamina.nn.utils import rnn, stateless
+from lamina.nn.utils import parametrizations, parametrize, rnn, stateless
 from lamina.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -18,6 +18,8 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",
