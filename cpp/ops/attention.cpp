@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/autocast.h"
 #include "ops/walk.h"
 
 namespace lamina::ops {
@@ -192,6 +193,11 @@ Tensor mask_over(const Tensor& given, const Shape& front, const Tensor& query, c
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                     const Tensor& mask_, double dropout_p, bool causal,
                                     std::optional<double> scale, bool grouped, Generator& generator) {
+  if (autocasting()) {
+    const AutocastOff off;
+    return scaled_dot_product_attention(lowered(query), lowered(key), lowered(value), lowered(mask_),
+                                        dropout_p, causal, scale, grouped, generator);
+  }
   check(query, key, value, mask_, causal);
   if (!(dropout_p >= 0 && dropout_p <= 1))
     fail<ShapeError>(kOp, ": dropout probability has to be between 0 and 1, but got ", dropout_p);

@@ -54,6 +54,12 @@ struct Depthwise {
   int64_t y_size() const { return (strip * conv.ow + Vec<T>::width) * Vec<T>::width; }
   int64_t buffer_size() const { return x_size() + y_size() + taps() * Vec<T>::width; }
   size_t bytes() const { return static_cast<size_t>(threads * buffer_size()) * sizeof(T); }
+  // What is small is done by the caller alone, with the one buffer that there is then.
+  template <class F>
+  void share(int64_t chunks, F&& body) const {
+    if (threads > 1) return parallel(chunks, body);
+    for (int64_t i = 0; i < chunks; i++) body(i);
+  }
 };
 
 // `whole`: all rows at a time.
@@ -185,7 +191,7 @@ static void depthwise(const Depthwise<T>& p, const T* x, const T* w, bool revers
   constexpr int width = Vec<T>::width;
   const Conv2d& c = p.conv;
   const int64_t in_plane = c.h * c.w, out_plane = c.oh * c.ow;
-  parallel(c.n * p.blocks() * p.strips(), [&](int64_t i) {
+  p.share(c.n * p.blocks() * p.strips(), [&](int64_t i) {
     const int64_t strip = i % p.strips(), block = i / p.strips() % p.blocks(),
                   image = i / p.strips() / p.blocks();
     const int64_t channel = block * width, first = strip * p.strip, past = min_of(c.oh, first + p.strip);
@@ -219,7 +225,7 @@ static void depthwise_grad_input(const Depthwise<T>& p, const T* g, const T* w, 
   constexpr int width = Vec<T>::width;
   const Conv2d& c = p.conv;
   const int64_t in_plane = c.h * c.w, out_plane = c.oh * c.ow;
-  parallel(c.n * p.blocks(), [&](int64_t i) {
+  p.share(c.n * p.blocks(), [&](int64_t i) {
     const int64_t channel = i % p.blocks() * width, image = i / p.blocks();
     const int lanes = static_cast<int>(min_of(width, c.c - channel));
     T* spread = static_cast<T*>(memory) + (p.threads > 1 ? thread_index() : 0) * p.buffer_size();
@@ -244,7 +250,7 @@ static void depthwise_grad_weight(const Depthwise<T>& p, const T* g, const T* x,
   constexpr int width = Vec<T>::width;
   const Conv2d& c = p.conv;
   const int64_t in_plane = c.h * c.w, out_plane = c.oh * c.ow;
-  parallel(p.blocks(), [&](int64_t block) {
+  p.share(p.blocks(), [&](int64_t block) {
     const int64_t channel = block * width;
     const int lanes = static_cast<int>(min_of(width, c.c - channel));
     T* turned = static_cast<T*>(memory) + (p.threads > 1 ? thread_index() : 0) * p.buffer_size();
