@@ -46,6 +46,43 @@ Gemm product_of_group(const Conv2d& c, bool backward, int64_t group, const void*
   return g;
 }
 
+// Small planes of several images, which would leave lanes of the product empty, are laid side by side.
+constexpr int64_t kSmallPlane = 64;
+bool is_merged(const Conv2d& c) { return is_product(c) && c.n > 1 && c.h * c.w < kSmallPlane; }
+Conv2d merged(const Conv2d& c) {
+  Conv2d one = c;
+  one.n = one.h = one.oh = 1;
+  one.w = one.ow = c.n * c.h * c.w;
+  return one;
+}
+int64_t merged_size(const Conv2d& c, int64_t channels) {
+  return chunks_of(channels * c.n * c.h * c.w, 16) * 16;
+}
+
+template <class T>
+void run_merged(const Conv2d& c, bool backward, const T* in, const T* w, const End<T>& end, T* out,
+                void* scratch) {
+  const int64_t places = c.h * c.w, from = backward ? c.oc : c.c, to = backward ? c.c : c.oc;
+  const int64_t grain = max_of(1, kGrain / (c.n * places));
+  T *x = static_cast<T*>(scratch), *y = x + merged_size(c, from);
+  parallel_range(from * c.n, max_of(1, kGrain / places), [&](int64_t first, int64_t past) {
+    for (int64_t i = first; i < past; i++) {
+      const T* plane = in + (i % c.n * from + i / c.n) * places;
+      memcpy(x + i * places, plane, static_cast<size_t>(places) * sizeof(T));
+    }
+  });
+  for (int64_t group = 0; group < c.groups; group++) {
+    gemm(product_of_group(merged(c), backward, group, x, w, nullptr, y), y + merged_size(c, to));
+  }
+  parallel_range(to, grain, [&](int64_t first, int64_t past) {
+    for (int64_t i = first * c.n; i < past * c.n; i++) {
+      const int64_t at = (i % c.n * to + i / c.n) * places;
+      memcpy(out + at, y + i * places, static_cast<size_t>(places) * sizeof(T));
+      if (!end.is_empty()) finish_run(end, out, i / c.n, at, places);
+    }
+  });
+}
+
 // A product's own end has no scale, which goes to the weights, and adds nothing: then all is done afterwards.
 template <class T>
 void run_product(const Conv2d& c, const T* x, const T* w, const End<T>& end, T* y, void* scratch) {
@@ -83,6 +120,7 @@ void run(const Conv2d& c, bool backward, const T* in, const T* w, const End<T>& 
     return depthwise(depthwise_of<T>(backward ? turned_back(c) : c, false), in, w, backward, end, out,
                      scratch);
   }
+  if (is_merged(c)) return run_merged(c, backward, in, w, end, out, scratch);
   if constexpr (sizeof(T) == sizeof(float)) {
     if (is_winograd(c) && winograd(winograd_of<T>(c, backward), in, w, end, out, scratch)) return;
   }
@@ -100,6 +138,9 @@ size_t run_scratch(const Conv2d& c, bool backward) {
   if (is_depthwise(c))
     return c.dtype == Dtype::Float64 ? depthwise_scratch<double>(c, backward)
                                      : depthwise_scratch<float>(c, backward);
+  if (is_merged(c))
+    return gemm_scratch(product_of_group(merged(c), backward, 0, nullptr, nullptr, nullptr, nullptr)) +
+           static_cast<size_t>((merged_size(c, c.c) + merged_size(c, c.oc)) * size_of(c.dtype));
   if (is_product(c))
     return gemm_scratch(product_of_group(c, backward, 0, nullptr, nullptr, nullptr, nullptr)) +
            static_cast<size_t>(backward ? 0 : scaled_size(c) * size_of(c.dtype));
@@ -116,7 +157,7 @@ void conv2d(const Conv2d& c, const ConvEnd& end, const void* x, const void* w, v
     using T = decltype(type);
     if constexpr (!kIsHalf<T>) {
       const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(w);
-      if (is_product(c) && !is_depthwise(c))
+      if (is_product(c) && !is_depthwise(c) && !is_merged(c))
         return run_product(c, in, weights, End<T>::of(end), static_cast<T*>(y), scratch);
       run(c, false, in, weights, End<T>::of(end), static_cast<T*>(y), scratch);
     }
@@ -126,7 +167,7 @@ size_t conv2d_scratch(const Conv2d& c) { return run_scratch(c, false); }
 
 void conv2d_grad_input(const Conv2d& c, const void* g, const void* w, void* dx, void* scratch) {
   if (c.n == 0) return;
-  if (is_product(c) && !is_depthwise(c)) {
+  if (is_product(c) && !is_depthwise(c) && !is_merged(c)) {
     for (int64_t group = 0; group < c.groups; group++) {
       gemm(product_of_group(c, true, group, g, w, nullptr, dx), scratch);
     }

@@ -19,6 +19,7 @@ struct WeightGrad {
   Conv2d conv;
   int64_t channels, outputs;  // per group
   bool dots;
+  bool in_place;         // a single tap without stride or padding: the input is its own field
   int64_t parts, block;  // parts of the rounds, channels of a block
   int64_t strip, batch;  // rows of windows and images that are laid out at a time
   Field field;           // of the input, `block` channels
@@ -53,6 +54,8 @@ static WeightGrad<T> weight_grad_of(const Conv2d& c) {
   p.channels = c.c / c.groups;
   p.outputs = c.oc / c.groups;
   p.dots = 2 * p.outputs <= Vec<T>::width;
+  p.in_place =
+      !p.dots && c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_h == 0 && c.pad_w == 0;
   p.block = p.channels;
   const Axis down = {c.h, c.kh, c.stride_h, c.dilation_h, c.pad_h};
   const Axis across = {c.w, c.kw, c.stride_w, c.dilation_w, c.pad_w};
@@ -153,7 +156,8 @@ static void add_tiles(const WeightGrad<T>& p, const WeightPiece<T>& w) {
     }
     for (int64_t row = 0; row < w.rows; row++) {
       int32_t* list = w.list + i * places + row * c.ow;
-      const int64_t start = i * p.x_size() + row * p.field.pitch;
+      const int64_t start =
+          p.in_place ? i * c.c * c.h * c.w + row * c.w : i * p.x_size() + row * p.field.pitch;
       for (int64_t column = 0; column < c.ow; column++) list[column] = static_cast<int32_t>(start + column);
     }
   }
@@ -163,7 +167,9 @@ static void add_tiles(const WeightGrad<T>& p, const WeightPiece<T>& w) {
   const bool by_taps = chunks_of(c.kw, phases) > w.channels;
   Tile<T> t = {};
   t.k = depth;
-  t.a_row = by_taps ? step : p.field.channel;
+  const int64_t channel_step = p.in_place ? c.h * c.w : p.field.channel;
+  const T* x = p.in_place ? w.x + (w.image * c.c * c.h + w.row) * c.w : w.fields;
+  t.a_row = by_taps ? step : channel_step;
   t.list = w.list;
   t.b_k = tile_columns;
   t.c_row = (by_taps ? phases : p.taps()) * tile_columns;
@@ -173,7 +179,7 @@ static void add_tiles(const WeightGrad<T>& p, const WeightPiece<T>& w) {
     const int vectors = p.outputs - panel * tile_columns > width ? 2 : 1;
     t.b = w.gradient + panel * depth * tile_columns;
     const auto tile = [&](int rows, int64_t channel, int64_t ky, int64_t kx) {
-      t.a = w.fields + channel * p.field.channel + p.field.offset(ky, kx);
+      t.a = x + channel * channel_step + p.field.offset(ky, kx);
       t.c = w.sums + (panel * p.rows() + channel * p.taps() + ky * c.kw + kx) * tile_columns;
       tile_function<T, Reading::ListedA>(rows, vectors)(t);
     };
@@ -214,7 +220,7 @@ static void add_part(const WeightGrad<T>& p, const T* g, const T* x, int64_t par
     w.images = min_of(p.batch, c.n - w.image);
     w.row = round % p.strips() * p.strip;
     w.rows = min_of(p.strip, c.oh - w.row);
-    for (int64_t i = 0; i < w.images; i++) {
+    for (int64_t i = 0; i < w.images && !p.in_place; i++) {
       T* field = w.fields + i * p.x_size();
       for (int64_t k = 0; k < w.channels; k++) {
         fill_channel(p.field, w.x + ((w.image + i) * c.c + k) * plane, w.row, field + k * p.field.channel);
