@@ -71,6 +71,17 @@ def test_values_are_those_of_rounded_operands() -> None:
         assert (a.double() @ b.double().T).dtype is lamina.float64
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_recurrent_layers_take_what_products_give(kind: str) -> None:
+    layer = getattr(nn, kind)(4, 3)
+    with lamina.autocast("cpu"):
+        got = layer((X @ X).unsqueeze(1))[0]
+    wanted = layer((X.bfloat16() @ X.bfloat16()).float().unsqueeze(1))[0]
+    np.testing.assert_allclose(got.detach().numpy(), wanted.detach().numpy(), rtol=1e-2, atol=1e-2)
+    with pytest.raises(TypeError, match="does not match"):
+        layer(X.bfloat16().unsqueeze(1))
+
+
 def test_parameters_and_gradients_stay_float32_and_training_works() -> None:
     lamina.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 16), nn.LayerNorm(16), nn.ReLU(), nn.Linear(16, 1))

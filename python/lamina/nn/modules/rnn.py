@@ -158,7 +158,7 @@ class RNNBase(Module):
 
     def _check_input(self, input: Tensor, ndim: int) -> None:
         dtype = getattr(self, self._all_weights[0][0]).dtype
-        if input.dtype != dtype:
+        if input.dtype != dtype and not _core.autocast_mode()[0]:
             raise _core.DtypeError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
                 f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"
@@ -185,6 +185,10 @@ class RNNBase(Module):
         return given if order is None else tuple(part.index_select(1, order) for part in given)
 
     def _run(self, data: Tensor, sizes: Sequence[int], states: State | None) -> tuple[Tensor, State]:
+        if _core.autocast_mode()[0]:  # what came out of a product is half, and goes on in the weights' dtype
+            dtype = getattr(self, self._all_weights[0][0]).dtype
+            data = data.to(dtype)
+            states = None if states is None else tuple(part.to(dtype) for part in states)
         h, c = (*(states or ()), None, None)[:2]
         dropout = self.dropout if self.training else 0.0
         output, *last = _core.recurrent(
