@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.precision import in_autocast_dtype
 
 
-@in_autocast_dtype
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

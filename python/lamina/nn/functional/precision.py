@@ -30,25 +30,6 @@ def in_float32(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
-def in_autocast_dtype(function: F) -> F:
-    """``function``, which under autocast gets its floating tensors but float64 in autocast's dtype."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **options: Any) -> Any:
-        mode = _core.autocast_mode()
-        if not mode[0]:
-            return function(*args, **options)
-
-        def lowered(value: Any) -> Any:
-            known = isinstance(value, Tensor) and value.is_floating_point()
-            return value.to(mode[1]) if known and value.dtype is not _core.float64 else value
-
-        named = {name: lowered(value) for name, value in options.items()}
-        return function(*map(lowered, args), **named)
-
-    return call  # type: ignore[return-value]
-
-
 def through_float32(function: F) -> F:
     """``function``, whose half tensors are computed in float32 and rounded once, at its end."""
 
