@@ -182,6 +182,21 @@ def test_numbers() -> None:
     )
 
 
+def test_masked() -> None:
+    x, mask = tensor(4, 6), tensor(4, 6, seed=5) > -1
+    rows = [row[kept] for row, kept in zip(x.numpy(), mask.numpy(), strict=True)]
+    whole = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}
+    for name, law in whole.items():
+        close(getattr(lamina.masked, name)(x, 1, mask=mask), [law(row) for row in rows])
+    close(lamina.masked.var(x, 1, mask=mask), [np.var(row, ddof=1) for row in rows])
+    close(lamina.masked.norm(x, 2.0, 1, mask=mask), [np.linalg.norm(row) for row in rows])
+    close(lamina.masked.logsumexp(x, 1, mask=mask), [np.log(np.exp(row).sum()) for row in rows])
+    shares = lamina.masked.softmax(x, 1, mask=mask)
+    close(shares.sum(1), np.ones(4))
+    assert bool((shares[~mask] == 0).all())
+    close(lamina.masked.normalize(x, 2.0, 1, mask=mask).norm(2, 1), np.ones(4))
+
+
 def test_random_counts() -> None:
     lamina.manual_seed(0)
     counts = lamina.poisson(lamina.full((2000,), 4.0))
