@@ -185,15 +185,26 @@ WriteMode mode_of(const std::optional<std::string>& reduce) {
   fail<ShapeError>("scatter: reduce argument must be add, multiply, amax or amin, got '", *reduce, "'");
 }
 
+Tensor filled(const Tensor& x, const Tensor& index, const Operand& source) {
+  return source.is_scalar() ? ops::full(index.shape(), source.scalar(), x.dtype()) : source.tensor();
+}
+
 Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Operand& source,
                const std::optional<std::string>& reduce) {
-  const Tensor src =
-      source.is_scalar() ? ops::full(index.shape(), source.scalar(), x.dtype()) : source.tensor();
-  return ops::scatter(x, dim, index, src, mode_of(reduce));
+  return ops::scatter(x, dim, index, filled(x, index, source), mode_of(reduce));
+}
+
+Tensor scatter_(const Tensor& x, int64_t dim, const Tensor& index, const Operand& source,
+                const std::optional<std::string>& reduce) {
+  return ops::scatter_(x, dim, index, filled(x, index, source), mode_of(reduce));
 }
 
 Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src) {
   return ops::scatter(x, dim, index, src, WriteMode::Add);
+}
+
+Tensor scatter_add_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src) {
+  return ops::scatter_(x, dim, index, src, WriteMode::Add);
 }
 
 Tensor put(const Tensor& x, const std::vector<MaybeTensor>& indices, const Tensor& values, bool accumulate) {
@@ -211,11 +222,18 @@ void with_inplace(py::module_& m, const char* name, F f, const Extra&... extra) 
 
 void bind_scatter(py::module_& m) {
   const auto none = arg("reduce") = py::none();
-  for (const char* word : {"src", "value"})
-    with_inplace(m, "scatter", &scatter, arg("dim"), arg("index"), arg(word), py::kw_only(), none, Free());
-  with_inplace(m, "scatter_add", &scatter_add, arg("dim"), arg("index"), arg("src"), Free());
-  with_inplace(m, "index_add", &ops::index_add, arg("dim"), arg("index"), arg("source"), py::kw_only(),
-               arg("alpha") = Scalar(1), Free());
+  for (const char* word : {"src", "value"}) {
+    both_out(m, "scatter", &scatter, arg("input"), arg("dim"), arg("index"), arg(word), py::kw_only(), none,
+             Free());
+    method("scatter_", &scatter_, arg("dim"), arg("index"), arg(word), py::kw_only(), none, Free());
+  }
+  both_out(m, "scatter_add", &scatter_add, arg("input"), arg("dim"), arg("index"), arg("src"), Free());
+  method("scatter_add_", &scatter_add_, arg("dim"), arg("index"), arg("src"), Free());
+  const auto alpha = arg("alpha") = Scalar(1);
+  both_out(m, "index_add", &ops::index_add, arg("input"), arg("dim"), arg("index"), arg("source"),
+           py::kw_only(), alpha, Free());
+  method("index_add_", &ops::index_add_, arg("dim"), arg("index"), arg("source"), py::kw_only(), alpha,
+         Free());
   method("index_put_", &put, arg("indices"), arg("values"), arg("accumulate") = false, Free());
   both(
       m, "index_put",

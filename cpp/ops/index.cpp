@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/inplace.h"
+#include "ops/mask.h"
 #include "ops/scatter.h"
 
 namespace lamina::ops {
@@ -88,31 +89,10 @@ Access rows(const Tensor& x, int dim, const Tensor& index, const char* op) {
   return a;
 }
 
-// Bool masks become the positions of what is true, one index per dimension of the mask.
-Tensors without_masks(const Tensor& x, const Tensors& indices) {
-  Tensors out;
-  for (const Tensor& index : indices) {
-    if (!index.defined() || (index.dtype() != Dtype::Bool)) {
-      out.push_back(index);
-      continue;
-    }
-    const int at = static_cast<int>(out.size());
-    for (int d = 0; d < index.ndim(); ++d)
-      if (at + d >= x.ndim() || index.size(d) != x.size(at + d))
-        fail<IndexError>("index: The shape of the mask ", index.shape(), " at index ", d,
-                         " does not match the shape of the indexed tensor ", x.shape());
-    const Tensor positions = nonzero(index);
-    for (int d = 0; d < index.ndim(); ++d) out.push_back(select(positions, 1, d));
-  }
-  if (static_cast<int>(out.size()) > x.ndim())
-    fail<IndexError>("index: too many indices for tensor of dimension ", x.ndim(), " (got ", out.size(), ")");
-  out.resize(x.ndim());
-  return out;
-}
-
 // Several index tensors are folded into one that counts elements of the table.
-Access advanced(const Tensor& x, const Tensors& raw) {
-  const Tensors indices = without_masks(x, raw);
+Access advanced(const Tensor& given, const Tensors& raw) {
+  Tensor x = given;
+  const Tensors indices = without_masks(&x, raw);
   Shape common;
   int first = -1, last = -1, count = 0;
   for (int d = 0; d < x.ndim(); ++d) {
@@ -223,17 +203,39 @@ Tensor index_select(const Tensor& x, int64_t dim_number, const Tensor& index) {
   return y;
 }
 
-Tensor index_add(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source,
-                 Scalar alpha) {
+namespace {
+Access checked_rows(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source) {
   const int dim = wrap_dim(dim_number, x.ndim(), "index_add");
   if (source.dtype() != x.dtype())
     fail<TypeError>("index_add: self and source expected to have the same dtype, but got ",
                     name_of(x.dtype()), " and ", name_of(source.dtype()));
-  const Tensor y = contiguous(clone(detach(x)));
-  const Access access = rows(y, dim, index, "index_add");
+  const Access access = rows(x, dim, index, "index_add");
   if (source.shape() != access.shape)
     fail<ShapeError>("index_add: source of shape ", source.shape(), " does not match the indexed part ",
                      access.shape);
+  return access;
+}
+
+bool alone(const Tensor& x, const Tensor& index, const Tensor& source) {
+  return !recording(x, source) && x.storage_ref() != index.storage_ref() &&
+         x.storage_ref() != source.storage_ref();
+}
+}  // namespace
+
+Tensor index_add_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha) {
+  if (!alone(x, index, source)) return assign_(x, index_add(x, dim, index, source, alpha));
+  check_inplace(x, "index_add_");
+  const Access access = checked_rows(x, dim, index, source);
+  write(x, access, alpha.to_double() == 1 ? source : mul(source, alpha), WriteMode::Add);
+  x.bump_version();
+  return x;
+}
+
+Tensor index_add(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source,
+                 Scalar alpha) {
+  const int dim = wrap_dim(dim_number, x.ndim(), "index_add");
+  const Tensor y = contiguous(clone(detach(x)));
+  const Access access = checked_rows(y, dim, index, source);
   const double scale = alpha.to_double();
   write(y, access, scale == 1 ? source : mul(detach(source), alpha), WriteMode::Add);
   if (recording(x, source))
@@ -260,23 +262,44 @@ Tensor gather(const Tensor& x, int64_t dim_number, const Tensor& index) {
   return y;
 }
 
-Tensor scatter(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source,
-               WriteMode mode) {
-  const int dim = wrap_dim(dim_number, x.ndim(), "scatter");
+namespace {
+// The corner of source that index covers.
+Tensor covered(const Tensor& x, int dim, const Tensor& index, const Tensor& source) {
   check_within(x, index, dim, "scatter");
   if (source.dtype() != x.dtype())
     fail<TypeError>("scatter: Expected self.dtype to be equal to src.dtype, got ", name_of(x.dtype()),
                     " and ", name_of(source.dtype()));
-  Tensor part = source;  // the corner of it that index covers
   if (source.ndim() != index.ndim())
     fail<ShapeError>("scatter: index ", index.shape(), " and src ", source.shape(),
                      " must have the same number of dimensions");
+  Tensor part = source;
   for (int d = 0; d < index.ndim(); ++d) {
     if (index.size(d) > source.size(d))
       fail<ShapeError>("scatter: Expected index ", index.shape(), " to be no larger than src ",
                        source.shape());
     if (index.size(d) < source.size(d)) part = slice(part, d, 0, index.size(d), 1);
   }
+  return part;
+}
+}  // namespace
+
+Tensor scatter_(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source,
+                WriteMode mode) {
+  const int dim = wrap_dim(dim_number, x.ndim(), "scatter");
+  if (!alone(x, index, source)) {
+    const Tensor before = grad_enabled() && mode > WriteMode::Add ? clone(x) : x;
+    return assign_(x, scatter(before, dim, index, source, mode));
+  }
+  check_inplace(x, "scatter_");
+  write(x, along(x, dim, index, "scatter"), covered(x, dim, index, source), mode);
+  x.bump_version();
+  return x;
+}
+
+Tensor scatter(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source,
+               WriteMode mode) {
+  const int dim = wrap_dim(dim_number, x.ndim(), "scatter");
+  const Tensor part = covered(x, dim, index, source);
   const Tensor y = contiguous(clone(detach(x)));
   write(y, along(y, dim, index, "scatter"), detach(part), mode);
   if (!recording(x, part)) return y;
@@ -301,38 +324,6 @@ Tensor scatter(const Tensor& x, int64_t dim_number, const Tensor& index, const T
            return {dx, back.needs(1) ? gather(g, dim, places) : Tensor()};
          });
   return y;
-}
-
-Tensor masked_fill(const Tensor& x, const Tensor& mask, const Operand& value) {
-  if (mask.dtype() != Dtype::Bool)
-    fail<TypeError>("masked_fill: only supports boolean masks, but got mask with dtype ",
-                    name_of(mask.dtype()));
-  if (!value.is_scalar() && value.tensor().ndim() != 0)
-    fail<ShapeError>("masked_fill: only supports a 0-dimensional value tensor, but got tensor of shape ",
-                     value.tensor().shape());
-  return where(
-      mask, value.is_scalar() ? full(Shape(), value.scalar(), x.dtype()) : to(value.tensor(), x.dtype()), x);
-}
-
-Tensor masked_select(const Tensor& x, const Tensor& mask) {
-  if (mask.dtype() != Dtype::Bool)
-    fail<TypeError>("masked_select: expected BoolTensor for mask, got ", name_of(mask.dtype()));
-  const Shape shape = broadcast(x.shape(), mask.shape(), "masked_select");
-  return index(reshape(expand(x, shape), {-1}), {reshape(expand(mask, shape), {-1})});
-}
-
-Tensor nonzero(const Tensor& x) {
-  const Tensor dense = contiguous(x);
-  const int64_t count = x.numel() ? x.kernels().count_nonzero(x.dtype(), dense.data(), x.numel()) : 0;
-  Tensor rest = empty({count}, Dtype::Int64);
-  if (count) x.kernels().nonzero(x.dtype(), dense.data(), x.numel(), rest.data_as<int64_t>());
-  const Tensor out = empty({count, x.ndim()}, Dtype::Int64);
-  for (int d = x.ndim() - 1; d >= 0 && count; --d) {
-    const Scalar size(x.size(d));
-    copy_(select(out, 1, d), remainder(rest, size));
-    rest = floor_divide(rest, size);
-  }
-  return out;
 }
 
 Tensor embedding(const Tensor& weight, const Tensor& index, std::optional<int64_t> padding) {

@@ -42,6 +42,10 @@ using BinaryFunction = Tensor (*)(const Operand&, const Operand&);
 Tensor binary_(const Tensor& x, const Operand& y, BinaryFunction function);
 Tensor add_(const Tensor& x, const Operand& y, Scalar alpha = 1);
 
+// Straight into x where nothing is recorded and no memory is shared.
+Tensor index_add_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha);
+Tensor scatter_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, WriteMode mode);
+
 // x = f(x), where f is one elementwise kernel that may also read y.
 template <class F>
 Tensor change(const Tensor& x, const Operand& y, F f) {
