@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -153,3 +154,10 @@ def test_special_functions_against_pytorch(name: str) -> None:
         np.testing.assert_allclose(
             ours, getattr(torch.special, name)(torch.tensor(a)).numpy(), rtol=1e-8, atol=1e-15
         )
+
+
+def test_no_module_has_the_name_of_a_function() -> None:
+    """Importing the module would put it in the function's place."""
+    torch = pytest.importorskip("torch")
+    modules = {path.stem for path in Path(lamina.__file__).parent.glob("*.py")}
+    assert {name for name in modules if callable(getattr(torch, name, None))} == set()

@@ -64,7 +64,7 @@ class Node : public Maker {
     if (outputs_ == 1) output_shape_ = y.shape();
   }
   virtual Tensor leaf() const { return {}; }
-  const std::string& made_at() const { return made_at_; }  // while anomalies are looked for
+  const std::string& made_at() const { return made_at_; }            // while anomalies are looked for
   const std::shared_ptr<HookList>& hooks() const { return hooks_; }  // null: none
   const std::shared_ptr<HookList>& make_hooks() {
     if (!hooks_) hooks_ = std::make_shared<HookList>();

@@ -62,7 +62,7 @@ LATER: dict[str, str] = {
     "set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled",
     "autograd.anomaly": "is_anomaly_check_nan_enabled is_anomaly_enabled",
     "func": "vmap",
-    "histogram": "histogram histogramdd",
+    "binning": "histogram histogramdd",
     "io": "load save",
     "linalg.classic": "cholesky cholesky_inverse cholesky_solve det geqrf inverse logdet lu lu_solve "
     "lu_unpack matrix_exp matrix_power orgqr ormqr pca_lowrank pinverse qr slogdet svd svd_lowrank "
