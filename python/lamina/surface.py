@@ -78,9 +78,9 @@ LATER: dict[str, str] = {
     "signal.windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
     "special": "i0",
     "special.gamma": "igamma igammac mvlgamma",
-    "view_copy": "alias_copy as_strided_copy detach_copy diagonal_copy expand_copy narrow_copy permute_copy "
-    "select_copy slice_copy split_copy split_with_sizes_copy squeeze_copy t_copy transpose_copy unbind_copy "
-    "unfold_copy unsqueeze_copy view_copy",
+    "copied_view": "alias_copy as_strided_copy detach_copy diagonal_copy expand_copy narrow_copy "
+    "permute_copy select_copy slice_copy split_copy split_with_sizes_copy squeeze_copy t_copy transpose_copy "
+    "unbind_copy unfold_copy unsqueeze_copy view_copy",
 }
 WHERE = {name: module for module, names in LATER.items() for name in names.split()}
 # Those of them that are methods too, and other methods whose module is loaded by the first call.
