@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 
 import hypothesis
 import numpy as np
@@ -13,6 +14,8 @@ import lamina
 # Timings vary with the machine; examples must not, or a failure could not be looked at again.
 hypothesis.settings.register_profile("lamina", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("lamina")
+# A shell's background jobs ignore Ctrl-C, and would hand that on to the tests of Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
