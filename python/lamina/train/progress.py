@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -19,6 +19,7 @@ class Progress:
         self.shown = shown
         self.seconds = seconds
         self._bar: Any = None
+        self._figures: Callable[[], dict[str, float]] = _nothing
 
     def batches(self, loader: Iterable[Any], title: str, total: int | None, done: int = 0) -> Iterator[Any]:
         """The same batches, while they are counted."""
@@ -35,7 +36,7 @@ class Progress:
                 self._bar = None
             return
         start = told = time.perf_counter()
-        self._figures = ""
+        self._figures = _nothing
         for count, batch in enumerate(loader, 1):
             yield batch
             now = time.perf_counter()
@@ -44,16 +45,16 @@ class Progress:
                 rate = count / (now - start)
                 rest = "" if total is None else f", {max(0, total - done - count) / rate:.0f} s left"
                 of = "" if total is None else f" of {total}"
-                self.say(
-                    f"{title}: {done + count}{of} batches, {self._figures}{rate:.1f} batches a second{rest}"
-                )
+                figures = "".join(f"{name} {value:.4g}, " for name, value in self._figures().items())
+                self.say(f"{title}: {done + count}{of} batches, {figures}{rate:.1f} batches a second{rest}")
 
-    def figures(self, **values: float) -> None:
-        """The newest figures of the pass that goes on."""
+    def figures(self, found: Callable[[], dict[str, float]]) -> None:
+        """Where the newest figures of the pass that goes on come from; asked only when they are shown."""
         if self._bar is not None:
-            self._bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
+            values = {name: f"{figure:.4g}" for name, figure in found().items()}
+            self._bar.set_postfix(values, refresh=False)
         else:
-            self._figures = "".join(f"{name} {value:.4g}, " for name, value in values.items())
+            self._figures = found
 
     def say(self, text: str) -> None:
         """A line of text that a bar does not run over."""
@@ -63,6 +64,10 @@ class Progress:
             self._bar.write(text)
         else:
             print(text, flush=True)
+
+
+def _nothing() -> dict[str, float]:
+    return {}
 
 
 def _tqdm() -> Any:

@@ -300,9 +300,13 @@ class Trainer:
         if self.scheduler is not None and self.schedule == "step":
             self.scheduler.step()
         self.step += 1
-        figures = {name: metric.compute() for name, metric in self.gathering.items()}
-        self.show.figures(**{name: value for name, value in figures.items() if isinstance(value, float)})
+        self.show.figures(self._figures)
         self._call("after_step", loss)
+
+    def _figures(self) -> dict[str, float]:
+        """The loss and the metrics so far that are one number."""
+        found = {name: metric.compute() for name, metric in self.gathering.items()}
+        return {name: value for name, value in found.items() if isinstance(value, float)}
 
     def _end_epoch(self, validation: Any, seconds: float, waited: float) -> None:
         logs: dict[str, Any] = {f"train {name}": one.compute() for name, one in self.gathering.items()}
