@@ -138,19 +138,17 @@ def _photographs(folder: Path) -> dict[str, list[str]]:
 
 def _model(args: argparse.Namespace, classes: list[str]) -> tuple[Any, Any]:
     """A network with a new head, and what it is."""
-    from lamina.models.recognise import recognise, weights_in
+    from lamina.models.recognise import network_of
     from lamina.vision.classifier import Classifier
 
     if args.weights is None:
         what = Classifier(args.architecture, classes, args.size)
         what.build()  # says if there is no such thing
         return getattr(lamina.models.vision, args.architecture)(num_classes=len(classes)), what
-    state = weights_in(lamina.load(args.weights), str(args.weights))
-    name, count = recognise(state)
+    state = lamina.io.weights_in(lamina.load(args.weights), str(args.weights))
+    name, count, model = network_of(state)
     print(f"{args.weights}: {name}, which told {count} classes apart")
     what = Classifier(name, classes, args.size)
-    model = getattr(lamina.models.vision, name)(num_classes=count)
-    model.load_state_dict({**model.state_dict(), **state})
     return model.replace_head(len(classes)), what
 
 

@@ -19,6 +19,7 @@ from lamina._core import Tensor
 from lamina.io.folder import WEIGHTS, read_json
 from lamina.io.state import weights_in
 from lamina.models import vision
+from lamina.models.network import Network
 from lamina.models.transfer import head_of
 from lamina.nn import init
 
@@ -118,14 +119,10 @@ def from_pretrained(name_or_path: str | os.PathLike[str], quiet: bool = False, *
         if options:
             raise TypeError(f"from_pretrained: a network for images takes no options, got {list(options)}")
         loaded = lamina.io.load_folder(path)[1] if path.is_dir() else lamina.load(path)  # timm's folders
-        state = weights_in(loaded, os.fspath(path))
         try:
-            name, classes = recognise(state)
+            name, classes, model = network_of(weights_in(loaded, os.fspath(path)))
         except lamina.FileFormatError as error:
             raise lamina.FileFormatError(f"{path}: {error}") from None
-        with init.values_to_come():
-            model = getattr(vision, name)(num_classes=classes)
-        model.load_state_dict({**_counters(model), **state})
         what = f"{name} with {classes} classes"
     if not quiet:
         print(f"{path}: {what}, {_size(model)}", file=sys.stderr)
@@ -140,8 +137,18 @@ def _size(model: nn.Module) -> str:
     return f"{count:,} parameters{packed}"
 
 
-def _counters(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value for name, value in model.state_dict().items() if _optional(name)}
+def network_of(state: Mapping[str, Tensor]) -> tuple[str, int, Network]:
+    """What ``recognise`` finds, and the network itself with these weights.
+
+    Raises:
+        FileFormatError: as ``recognise`` does.
+    """
+    name, classes = recognise(state)
+    with init.values_to_come():
+        model = getattr(vision, name)(num_classes=classes)
+    counters = {key: value for key, value in model.state_dict().items() if _optional(key)}
+    model.load_state_dict({**counters, **state})
+    return name, classes, model
 
 
 def _find(name_or_path: str | os.PathLike[str]) -> Path:
