@@ -222,9 +222,7 @@ def lp_pool2d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """``(sum of x^p)^(1/p)`` over windows, p = ``norm_type``: (n, c, h, w) or (c, h, w) -> (..., h', w')."""
-    kernels = sizes(kernel_size, 2, "kernel_size")
-    means = avg_pool2d(input.pow(norm_type), kernels, stride, 0, ceil_mode)
-    return (means * math.prod(kernels)).pow(1 / norm_type)
+    return _lp_pool(avg_pool2d, input, norm_type, sizes(kernel_size, 2, "kernel_size"), stride, ceil_mode)
 
 
 def lp_pool1d(
@@ -235,9 +233,15 @@ def lp_pool1d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """``(sum of x^p)^(1/p)`` over each window, p = ``norm_type``: (n, c, l) or (c, l) -> (..., l')."""
-    kernels = sizes(kernel_size, 1, "kernel_size")
-    means = avg_pool1d(input.pow(norm_type), kernels, stride, 0, ceil_mode)
-    return (means * kernels[0]).pow(1 / norm_type)
+    return _lp_pool(avg_pool1d, input, norm_type, sizes(kernel_size, 1, "kernel_size"), stride, ceil_mode)
+
+
+def _lp_pool(
+    mean: Any, input: Tensor, norm_type: float, kernels: tuple[int, ...], stride: Any, ceil_mode: bool
+) -> Tensor:
+    """The law of all three, by the pooling ``mean`` of as many dimensions."""
+    means = mean(input.pow(norm_type), kernels, stride, 0, ceil_mode)
+    return (means * math.prod(kernels)).pow(1 / norm_type)
 
 
 def max_unpool2d(

@@ -11,6 +11,7 @@ from typing import Any
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.pooling import (
+    _lp_pool,
     _unpool,
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -167,9 +168,7 @@ def lp_pool3d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """``(sum of x^p)^(1/p)`` over windows, p = ``norm_type``: (n, c, d, h, w) or (c, d, h, w)."""
-    kernels = sizes(kernel_size, 3, "kernel_size")
-    means = avg_pool3d(input.pow(norm_type), kernels, stride, 0, ceil_mode)
-    return (means * math.prod(kernels)).pow(1 / norm_type)
+    return _lp_pool(avg_pool3d, input, norm_type, sizes(kernel_size, 3, "kernel_size"), stride, ceil_mode)
 
 
 def max_unpool3d(

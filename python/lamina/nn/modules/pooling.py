@@ -13,6 +13,15 @@ from lamina.nn.modules.module import Module
 Size = int | Sequence[int]
 
 
+class _Windowed(Module):
+    kernel_size: Size
+    stride: Size
+    padding: Size
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
 class _MaxPool(Module):
     def __init__(
         self,
@@ -72,7 +81,7 @@ class MaxPool2d(_MaxPool):
         )
 
 
-class AvgPool1d(Module):
+class AvgPool1d(_Windowed):
     """The mean of each window: (n, c, l) or (c, l)."""
 
     def __init__(
@@ -95,21 +104,12 @@ class AvgPool1d(Module):
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
         )
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
 
 def _single(value: Size) -> Size:
     return (value,) if isinstance(value, int) else value
 
 
-class AvgPool2d(Module):
-    """The mean of each window: (n, c, h, w) or (c, h, w).
-
-    >>> lamina.nn.AvgPool2d(2)(lamina.ones(1, 1, 4, 4)).sum().item()
-    4.0
-    """
-
+class _AvgPool(_Windowed):
     def __init__(
         self,
         kernel_size: Size,
@@ -127,6 +127,14 @@ class AvgPool2d(Module):
         self.count_include_pad = count_include_pad
         self.divisor_override = divisor_override
 
+
+class AvgPool2d(_AvgPool):
+    """The mean of each window: (n, c, h, w) or (c, h, w).
+
+    >>> lamina.nn.AvgPool2d(2)(lamina.ones(1, 1, 4, 4)).sum().item()
+    4.0
+    """
+
     def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool2d(
             input,
@@ -137,9 +145,6 @@ class AvgPool2d(Module):
             self.count_include_pad,
             self.divisor_override,
         )
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class _AdaptiveAvgPool(Module):
@@ -216,7 +221,7 @@ class LPPool2d(_LPPool):
         return F.lp_pool2d(input, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
 
-class _MaxUnpool(Module):
+class _MaxUnpool(_Windowed):
     _dims: int
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
@@ -224,9 +229,6 @@ class _MaxUnpool(Module):
         self.kernel_size = sizes(kernel_size, self._dims, "kernel_size")
         self.stride = self.kernel_size if stride is None else sizes(stride, self._dims, "stride")
         self.padding = sizes(padding, self._dims, "padding")
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class MaxUnpool1d(_MaxUnpool):

@@ -10,7 +10,15 @@ from lamina._core import Tensor
 from lamina.nn import functional as F
 from lamina.nn.functional.shape_args import sizes
 from lamina.nn.modules.module import Module
-from lamina.nn.modules.pooling import Size, _AdaptiveAvgPool, _AdaptiveMaxPool, _LPPool, _MaxPool, _MaxUnpool
+from lamina.nn.modules.pooling import (
+    Size,
+    _AdaptiveAvgPool,
+    _AdaptiveMaxPool,
+    _AvgPool,
+    _LPPool,
+    _MaxPool,
+    _MaxUnpool,
+)
 
 
 class MaxPool3d(_MaxPool):
@@ -28,29 +36,12 @@ class MaxPool3d(_MaxPool):
         )
 
 
-class AvgPool3d(Module):
+class AvgPool3d(_AvgPool):
     """The mean of each window: (n, c, d, h, w) or (c, d, h, w).
 
     >>> lamina.nn.AvgPool3d(2)(lamina.ones(1, 1, 4, 4, 4)).sum().item()
     8.0
     """
-
-    def __init__(
-        self,
-        kernel_size: Size,
-        stride: Size | None = None,
-        padding: Size = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
-        self.divisor_override = divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool3d(
@@ -62,9 +53,6 @@ class AvgPool3d(Module):
             self.count_include_pad,
             self.divisor_override,
         )
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
