@@ -43,8 +43,10 @@ Pool pool;
 
 __thread int own_index = 0;
 
-// About 50 microseconds: the distance between two loops of a training step.
-constexpr int kSpins = 1000;
+// Pauses of about 50 nanoseconds. A worker waits so long for the next loop of a network whose layers Python
+// calls: to sleep and be woken takes as long as a small layer. The caller waits less for the last worker, who
+// may have been taken off its core.
+constexpr int kSpinsOfWorker = 4000, kSpinsOfCaller = 1000;
 
 void pause_briefly() {
 #if defined(__x86_64__)
@@ -72,7 +74,7 @@ void work(int64_t own) {
 }
 
 uint32_t wait_for_round_after(uint32_t seen) {
-  for (int i = 0; i < kSpins; i++) {
+  for (int i = 0; i < kSpinsOfWorker; i++) {
     const uint32_t now = read(pool.round);
     if (now != seen) return now;
     pause_briefly();
@@ -129,7 +131,7 @@ void run_shared(int64_t chunks, int64_t threads, void (*body)(void* self, int64_
   work(0);
   __atomic_store_n(&pool.open_round, 0u, __ATOMIC_SEQ_CST);
   for (int i = 0; read(pool.inside) != 0; i++)
-    i < kSpins ? pause_briefly() : static_cast<void>(sched_yield());
+    i < kSpinsOfCaller ? pause_briefly() : static_cast<void>(sched_yield());
 }
 
 int64_t threads_for(int64_t chunks) { return min_of(most_threads(), chunks); }
