@@ -75,3 +75,10 @@ def test_either_may_be_imported_first(order: str) -> None:
 def test_lamina_alone_loads_nothing_of_einops() -> None:
     program = "import lamina, sys; assert not any(name.startswith('einops') for name in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_layer_of_another_framework_is_refused_with_a_hint() -> None:
+    pytest.importorskip("torch")
+    layers = importlib.import_module("einops.layers.torch")
+    with pytest.raises(TypeError, match=r"Rearrange is not a Module subclass; .* einops\.layers\.lamina"):
+        lamina.nn.Sequential(layers.Rearrange("a b -> b a"))

@@ -203,7 +203,7 @@ def test_like_pytorch_and_back(name, kwargs, absent):
                 tensor.numpy(), expected["state"][key][field].numpy(), rtol=1e-4, atol=1e-6
             )
             assert str(tensor.dtype).split(".")[-1] == str(expected["state"][key][field].dtype).split(".")[-1]
-    elsewhere = {"foreach", "capturable", "differentiable", "fused"}
+    elsewhere = {"capturable", "differentiable"}
     assert set(saved["param_groups"][0]) == set(expected["param_groups"][0]) - elsewhere
 
     converted = {

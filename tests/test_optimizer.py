@@ -34,9 +34,10 @@ def test_groups_override_defaults_and_can_be_added():
 
 def test_repr_names_options_in_order():
     text = repr(optim.SGD([{"params": parameter()}, {"params": parameter(), "lr": 1.0}], lr=0.5))
-    options = "\n    ".join(
-        ["dampening: 0", "lr: {}", "maximize: False", "momentum: 0", "nesterov: False", "weight_decay: 0"]
+    words = (
+        "dampening: 0, foreach: None, fused: None, lr: {}, maximize: False, momentum: 0, nesterov: False, "
     )
+    options = (words + "weight_decay: 0").replace(", ", "\n    ")
     first, second = options.format(0.5), options.format(1.0)
     assert text == f"SGD (\nParameter Group 0\n    {first}\n\nParameter Group 1\n    {second}\n)"
 

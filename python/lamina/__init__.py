@@ -54,11 +54,14 @@ if _typing.TYPE_CHECKING:
         accelerator,
         amp,
         backends,
+        compiler,
         cpu,
         cuda,
         distributions,
         func,
+        hub,
         io,
+        jit,
         linalg,
         models,
         nn,
@@ -87,6 +90,8 @@ def __getattr__(name: str) -> _typing.Any:
             if error.name != f"lamina.{name}":  # a module of ours that misses what it needs
                 raise
             found = None
+        if name == "compile":
+            found = _import_module("lamina.compiler").unless_absent("lamina", name)
         if found is None:
             raise AttributeError(f"module 'lamina' has no attribute {name!r}")
     globals()[name] = found

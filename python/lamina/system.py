@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lamina import _core
 from lamina._core import ShapeError
+from lamina.dtype_info import dtype_from
 
 __all__ = [
     "are_deterministic_algorithms_enabled",
@@ -11,6 +14,7 @@ __all__ = [
     "get_float32_matmul_precision",
     "get_num_threads",
     "memory_stats",
+    "set_default_tensor_type",
     "set_float32_matmul_precision",
     "set_num_threads",
     "use_deterministic_algorithms",
@@ -33,6 +37,17 @@ def set_num_threads(int: int) -> None:
     if int < 1:
         raise ShapeError(f"set_num_threads: expects a positive integer, got {int}")
     _core.set_num_threads(int)
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """Let numbers become tensors of the dtype of ``t``: ``FloatTensor``, or its name ``"torch.FloatTensor"``.
+
+    Raises:
+        TypeError: a type of another device, or one whose dtype is not a floating one.
+    """
+    if isinstance(t, str) and ".cuda." in t:
+        raise TypeError(f"set_default_tensor_type: type {t} not available. lamina has no CUDA")
+    _core.set_default_dtype(dtype_from(t, "set_default_tensor_type"))
 
 
 def memory_stats() -> dict[str, int]:

@@ -109,20 +109,29 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of ``sum(outputs * grad_outputs)`` for each of ``inputs``; no ``.grad`` changes.
 
     With ``create_graph`` they can be differentiated in turn. Inputs that do not matter raise, unless
-    ``allow_unused`` gives None for them or ``materialize_grads`` zeros.
+    ``allow_unused`` gives None for them or ``materialize_grads`` zeros. With ``is_grads_batched`` each of
+    ``grad_outputs`` has a dimension more in front, and so has each gradient: one walk for each index of it.
 
     Raises:
         RuntimeError: an input that does not matter, or does not require grad.
+        ValueError: ``only_inputs`` is not True; other leaves get their gradient from ``backward``.
 
     >>> x = lamina.tensor(3.0, requires_grad=True); lamina.autograd.grad(x * x, x)[0].item()
     6.0
     """
+    if not only_inputs:
+        raise ValueError("grad: expected only_inputs=True; backward gives other leaves their gradient")
+    if is_grads_batched:
+        options = (retain_graph, create_graph, True, allow_unused, False, materialize_grads)
+        return _batched_grad(_group(outputs), inputs, grad_outputs, options)
     roots, targets = _group(outputs), _group(inputs)
     if materialize_grads and allow_unused is False:
         raise _core.ShapeError("grad: allow_unused cannot be False where materialize_grads is True")
@@ -139,3 +148,24 @@ def grad(
             "Set allow_unused=True if this is the desired behavior."
         )
     return tuple(found)
+
+
+def _batched_grad(roots: Group, inputs: Group, starts: Any, options: tuple[Any, ...]) -> tuple[Any, ...]:
+    """``grad`` for each index of the first dimension of ``starts``, stacked."""
+    rows = _grads("grad", starts, len(roots))
+    counts = {len(row) for row in rows if row is not None}
+    if len(counts) != 1:
+        raise _core.ShapeError(f"grad: is_grads_batched expects grad_outputs of one length, got {counts}")
+    (count,) = counts
+    walks = [
+        grad(
+            roots,
+            inputs,
+            [None if row is None else row[at] for row in rows],
+            True if at + 1 < count else options[0],
+            *options[1:],
+        )
+        for at in range(count)
+    ]
+    columns = zip(*walks, strict=True)
+    return tuple(None if column[0] is None else _core.stack(column) for column in columns)

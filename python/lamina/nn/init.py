@@ -4,9 +4,11 @@ Random numbers come from the default generator, or from the one given as ``gener
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -265,3 +267,23 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
         for column in range(columns):
             tensor[lamina.randperm(rows, generator=generator)[:zeros], column] = 0.0
     return tensor
+
+
+def _old_name(function: Any) -> Callable[..., Tensor]:
+    """The name without underscore that PyTorch had first, and still takes with a warning."""
+    word = function.__name__
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Tensor:
+        text = f"nn.init.{word[:-1]} is deprecated in favor of nn.init.{word}"
+        warnings.warn(text, FutureWarning, stacklevel=2)
+        return function(*args, **options)
+
+    call.__name__ = word[:-1]
+    return call
+
+
+uniform, normal, constant = map(_old_name, (uniform_, normal_, constant_))
+eye, dirac, sparse, orthogonal = map(_old_name, (eye_, dirac_, sparse_, orthogonal_))
+xavier_uniform, xavier_normal = map(_old_name, (xavier_uniform_, xavier_normal_))
+kaiming_uniform, kaiming_normal = map(_old_name, (kaiming_uniform_, kaiming_normal_))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import lamina
 
-from .groupwise import GroupwiseOptimizer, check, descent
+from .groupwise import GroupwiseOptimizer, check, descent, way
 
 if TYPE_CHECKING:
     from .groupwise import Tensors
@@ -34,6 +34,7 @@ class Adadelta(GroupwiseOptimizer):
         eps: float = 1e-6,
         weight_decay: float = 0,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
         check("learning rate", lr)
@@ -42,7 +43,15 @@ class Adadelta(GroupwiseOptimizer):
         check("epsilon value", eps)
         check("weight_decay value", weight_decay)
         super().__init__(
-            params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+            params,
+            {
+                "lr": lr,
+                "rho": rho,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+                **way(foreach=foreach),
+            },
         )
 
     def _start(self, param: Any, group: Group) -> State:

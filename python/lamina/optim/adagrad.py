@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import lamina
 from lamina import _core
 
-from .groupwise import GroupwiseOptimizer, check
+from .groupwise import GroupwiseOptimizer, check, way
 
 if TYPE_CHECKING:
     from .groupwise import Tensors
@@ -36,7 +36,9 @@ class Adagrad(GroupwiseOptimizer):
         initial_accumulator_value: float = 0,
         eps: float = 1e-10,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        fused: bool | None = None,
     ) -> None:
         check("learning rate", lr)
         check("lr_decay value", lr_decay)
@@ -52,6 +54,7 @@ class Adagrad(GroupwiseOptimizer):
                 "weight_decay": weight_decay,
                 "initial_accumulator_value": initial_accumulator_value,
                 "maximize": maximize,
+                **way(foreach=foreach, fused=fused),
             },
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import lamina
 from lamina import _core
 
-from .groupwise import GroupwiseOptimizer, check
+from .groupwise import GroupwiseOptimizer, check, way
 
 if TYPE_CHECKING:
     from .groupwise import Tensors
@@ -46,7 +46,9 @@ class Adam(GroupwiseOptimizer):
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
@@ -59,6 +61,7 @@ class Adam(GroupwiseOptimizer):
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,
                 "maximize": maximize,
+                **way(foreach=foreach, fused=fused),
                 "decoupled_weight_decay": decoupled_weight_decay,
             },
         )
@@ -107,8 +110,19 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        fused: bool | None = None,
     ) -> None:
         super().__init__(
-            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            fused=fused,
+            decoupled_weight_decay=True,
         )

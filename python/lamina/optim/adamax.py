@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import lamina
 
 from .adam import check_adam
-from .groupwise import GroupwiseOptimizer, descent
+from .groupwise import GroupwiseOptimizer, descent, way
 
 if TYPE_CHECKING:
     from .groupwise import Tensors
@@ -35,12 +35,20 @@ class Adamax(GroupwiseOptimizer):
         eps: float = 1e-8,
         weight_decay: float = 0,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
         super().__init__(
             params,
-            {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "maximize": maximize},
+            {
+                "lr": lr,
+                "betas": tuple(betas),
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+                **way(foreach=foreach),
+            },
         )
 
     def _start(self, param: Any, group: Group) -> State:

@@ -106,6 +106,19 @@ def descent(grad: Tensor, param: Tensor, group: Group) -> Tensor:
     return grad.add(param, alpha=group["weight_decay"])
 
 
+def way(**choices: bool | None) -> Group:
+    """``foreach`` and ``fused``, by which PyTorch chooses among its ways of taking a step, for the group.
+
+    lamina has one way, a pass over a whole group, and takes it whatever they say.
+    """
+    for word, value in choices.items():
+        if value is not None and not isinstance(value, bool):
+            raise TypeError(f"{word}: expected a bool or None, got {value!r}")
+    if all(choices.values()) and len(choices) > 1:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    return choices
+
+
 def _counter(step: int) -> Tensor:
     return lamina.tensor(float(step), dtype=lamina.float32)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import lamina
 
 from .adam import check_adam
-from .groupwise import GroupwiseOptimizer, check, descent
+from .groupwise import GroupwiseOptimizer, check, descent, way
 
 if TYPE_CHECKING:
     from .groupwise import Tensors
@@ -37,6 +37,7 @@ class NAdam(GroupwiseOptimizer):
         momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
@@ -51,6 +52,7 @@ class NAdam(GroupwiseOptimizer):
                 "momentum_decay": momentum_decay,
                 "decoupled_weight_decay": decoupled_weight_decay,
                 "maximize": maximize,
+                **way(foreach=foreach),
             },
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import lamina
 
 from .adam import check_adam
-from .groupwise import GroupwiseOptimizer, descent
+from .groupwise import GroupwiseOptimizer, descent, way
 
 if TYPE_CHECKING:
     from .groupwise import Tensors
@@ -36,6 +36,7 @@ class RAdam(GroupwiseOptimizer):
         weight_decay: float = 0,
         decoupled_weight_decay: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
@@ -48,6 +49,7 @@ class RAdam(GroupwiseOptimizer):
                 "weight_decay": weight_decay,
                 "decoupled_weight_decay": decoupled_weight_decay,
                 "maximize": maximize,
+                **way(foreach=foreach),
             },
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import lamina
 from lamina import _core
 
-from .groupwise import GroupwiseOptimizer, check
+from .groupwise import GroupwiseOptimizer, check, way
 
 if TYPE_CHECKING:
     from .groupwise import Tensors
@@ -38,6 +38,7 @@ class RMSprop(GroupwiseOptimizer):
         momentum: float = 0,
         centered: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
         check("learning rate", lr)
@@ -55,6 +56,7 @@ class RMSprop(GroupwiseOptimizer):
                 "centered": centered,
                 "weight_decay": weight_decay,
                 "maximize": maximize,
+                **way(foreach=foreach),
             },
         )
 

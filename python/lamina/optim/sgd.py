@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import lamina
 from lamina import _core
 
-from .groupwise import GroupwiseOptimizer, check, with_grad
+from .groupwise import GroupwiseOptimizer, check, way, with_grad
 
 if TYPE_CHECKING:
     from .optimizer import Group, Params
@@ -35,7 +35,9 @@ class SGD(GroupwiseOptimizer):
         weight_decay: float = 0,
         nesterov: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        fused: bool | None = None,
     ) -> None:
         check("learning rate", lr)
         check("momentum value", momentum)
@@ -51,6 +53,7 @@ class SGD(GroupwiseOptimizer):
                 "weight_decay": weight_decay,
                 "nesterov": nesterov,
                 "maximize": maximize,
+                **way(foreach=foreach, fused=fused),
             },
         )
 

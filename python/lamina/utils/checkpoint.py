@@ -28,6 +28,21 @@ def noop_context_fn() -> tuple[Any, Any]:
     return nullcontext(), nullcontext()
 
 
+def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
+    """The accelerators on which the tensors among ``args`` lie, and their random states: there are none."""
+    return [], []
+
+
+def set_device_states(devices: Sequence[int], states: Sequence[Tensor]) -> None:
+    """Set the random states of accelerators to what ``get_device_states`` gave, which is for none.
+
+    Raises:
+        RuntimeError: ``devices`` names one.
+    """
+    if devices:
+        raise RuntimeError(f"set_device_states: there are no accelerators, got {list(devices)}")
+
+
 class _State:
     """What a computation depends on besides its arguments: random numbers, and autocast."""
 

@@ -120,7 +120,19 @@ class _ConvNd(Module):
         return ", ".join(parts)
 
 
-class Conv1d(_ConvNd):
+class _Correlation(_ConvNd):
+    """A convolution that is not transposed."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """What ``forward`` computes, with other weights; subclasses that change the weights call it."""
+        padding: Any = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = F.pad(input, self._borders, self.padding_mode), 0
+        law: Any = (F.conv1d, F.conv2d, F.conv3d)[self._dims - 1]
+        return law(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+
+class Conv1d(_Correlation):
     """Cross-correlation over one dimension: (n, in_channels, l) or without n -> (n, out_channels, l').
 
     ``weight`` is (out_channels, in_channels / groups, k). ``padding_mode`` as in ``Conv2d``.
@@ -129,13 +141,10 @@ class Conv1d(_ConvNd):
     _dims = 1
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.padding_mode != "zeros":
-            input = F.pad(input, self._borders, self.padding_mode)
-            return F.conv1d(input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
-        return F.conv1d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return self._conv_forward(input, self.weight, self.bias)
 
 
-class Conv2d(_ConvNd):
+class Conv2d(_Correlation):
     """Cross-correlation over an image: (n, in_channels, h, w) or without n -> (n, out_channels, h', w').
 
     ``weight`` is (out_channels, in_channels / groups, kh, kw). ``padding_mode`` is zeros, reflect, replicate
@@ -148,13 +157,8 @@ class Conv2d(_ConvNd):
     _dims = 2
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.padding_mode != "zeros":
-            input = F.pad(input, self._borders, self.padding_mode)
-            return F.conv2d(input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
-        if isinstance(self.padding, str):
-            return F.conv2d(
-                input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-            )
+        if self.padding_mode != "zeros" or isinstance(self.padding, str):
+            return self._conv_forward(input, self.weight, self.bias)
         # Put off, what follows it in a network that is not trained is done along with it.
         return _core.conv2d(
             input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
@@ -162,7 +166,7 @@ class Conv2d(_ConvNd):
         )  # fmt: skip
 
 
-class Conv3d(_ConvNd):
+class Conv3d(_Correlation):
     """Cross-correlation over a volume: (n, in_channels, d, h, w) or without n -> (n, out_channels, ...).
 
     ``weight`` is (out_channels, in_channels / groups, kd, kh, kw); the rest as in ``Conv2d``.
@@ -171,7 +175,4 @@ class Conv3d(_ConvNd):
     _dims = 3
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.padding_mode != "zeros":
-            input = F.pad(input, self._borders, self.padding_mode)
-            return F.conv3d(input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
-        return F.conv3d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return self._conv_forward(input, self.weight, self.bias)

@@ -5,7 +5,7 @@ stands the list of names of its kind. Leaves calls and hooks to hook.py, state d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from typing import Any
 
 from lamina._core import Tensor
@@ -45,6 +45,12 @@ class MemberTable(MutableMapping):
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
+
+    def values(self) -> ValuesView[Any]:  # of a dict, so that it can be walked backwards
+        return dict(self).values()
+
+    def items(self) -> ItemsView[str, Any]:
+        return dict(self).items()
 
     def __repr__(self) -> str:
         return repr(dict(self))
@@ -163,7 +169,9 @@ class Members:
         """
         names = self._names_for("module", name)
         if module is not None and not isinstance(module, Members):
-            raise TypeError(f"{kind_of(module)} is not a Module subclass")
+            of_torch = type(module).__module__ == "einops.layers.torch"
+            hint = "; lamina's layers are in einops.layers.lamina" if of_torch else ""
+            raise TypeError(f"{kind_of(module)} is not a Module subclass{hint}")
         names[name] = None
         self.__dict__[name] = module
 
@@ -172,6 +180,12 @@ class Members:
         self.add_module(name, module)
 
     # The attribute protocol
+
+    def __getattr__(self, name: str) -> Any:
+        """What is found nowhere else; reading a member does not come here, but subclasses call it."""
+        if name in self.__dict__:
+            return self.__dict__[name]
+        raise AttributeError(f"'{kind_of(self)}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (Parameter, Buffer, Members)):

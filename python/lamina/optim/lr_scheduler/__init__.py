@@ -16,6 +16,8 @@ from .decay import (
 )
 from .plateau import ReduceLROnPlateau
 
+_LRScheduler = LRScheduler  # its name in PyTorch 1
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

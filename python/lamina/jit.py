@@ -1,0 +1,46 @@
+"""What scripts say to TorchScript's compiler, which is not here: its questions are answered, and its remarks
+on functions and attributes change nothing without it. ``script`` and its kin: see ``lamina.compiler``."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import lamina
+from lamina import compiler
+
+__all__ = ["Final", "export", "ignore", "is_scripting", "is_tracing", "isinstance", "unused"]
+
+T = TypeVar("T")
+isinstance = isinstance  # what TorchScript had to be given in its own form
+
+
+def is_scripting() -> bool:
+    """Whether what runs was compiled by TorchScript: no."""
+    return False
+
+
+def is_tracing() -> bool:
+    """Whether what runs is being traced: no."""
+    return False
+
+
+def ignore(drop: Any = False, **kwargs: Any) -> Any:
+    """A remark for the compiler, that it should leave the function to Python; ``ignore`` or ``ignore()``."""
+    return drop if callable(drop) else lambda function: function
+
+
+def unused(fn: T) -> T:
+    """A remark for the compiler, that the function is not called in compiled code."""
+    return fn
+
+
+def export(fn: T) -> T:
+    """A remark for the compiler, that the method is to be compiled too."""
+    return fn
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("ScriptModule", "script", "script_if_tracing", "script_method", "trace"):
+        raise AttributeError(f"module 'lamina.jit' has no attribute {name!r}")
+    given_back = compiler.unless_absent("lamina.jit", name)
+    return lamina.nn.Module if name == "ScriptModule" else given_back

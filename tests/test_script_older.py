@@ -1,0 +1,216 @@
+"""Names that older or less common scripts use: old names, hubs, nests, questions to compilers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import nn, optim
+from lamina.utils import _pytree as pytree
+
+
+@pytest.mark.parametrize(
+    "word",
+    "uniform normal constant eye dirac sparse xavier_uniform xavier_normal kaiming_uniform kaiming_normal "
+    "orthogonal".split(),
+)
+def test_starting_values_under_their_old_names(word: str) -> None:
+    shape = (4, 4, 3) if word == "dirac" else (4, 6)
+    args = {"constant": (0.5,), "sparse": (0.25,)}.get(word, ())
+    filled = []
+    for name in (word, f"{word}_"):
+        lamina.manual_seed(3)
+        tensor = lamina.empty(*shape)
+        if name == word:
+            with pytest.warns(FutureWarning, match=f"{word} is deprecated in favor of nn.init.{word}_"):
+                assert getattr(nn.init, name)(tensor, *args) is tensor
+        else:
+            getattr(nn.init, name)(tensor, *args)
+        filled.append(tensor.numpy())
+    np.testing.assert_array_equal(*filled)
+
+
+def test_schedulers_base_under_its_old_name() -> None:
+    class Halved(optim.lr_scheduler._LRScheduler):
+        def get_lr(self) -> list[float]:
+            return [rate * 0.5**self.last_epoch for rate in self.base_lrs]
+
+    optimizer = optim.SGD([nn.Parameter(lamina.ones(1))], lr=1.0)
+    schedule = Halved(optimizer)
+    optimizer.step()
+    schedule.step()
+    assert schedule.get_last_lr() == [0.5]
+
+
+@pytest.mark.parametrize("kind", "Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD".split())
+def test_optimizers_take_pytorchs_choice_of_implementation(kind: str) -> None:
+    moved = []
+    fused = kind in ("Adagrad", "Adam", "AdamW", "SGD")
+    for option in ({}, {"foreach": True}, {"fused": True} if fused else {"foreach": False}):
+        weight = nn.Parameter(lamina.tensor([1.0, -2.0]))
+        optimizer = getattr(optim, kind)([weight], lr=0.1, **option)
+        assert optimizer.param_groups[0]["foreach"] == option.get("foreach")
+        weight.grad = lamina.tensor([0.5, 0.25])
+        optimizer.step()
+        moved.append(weight.detach().numpy())
+    np.testing.assert_array_equal(moved[0], moved[1])
+    np.testing.assert_array_equal(moved[0], moved[2])
+    with pytest.raises(TypeError, match="foreach"):
+        getattr(optim, kind)([nn.Parameter(lamina.ones(1))], foreach="yes")
+    if fused:
+        with pytest.raises(RuntimeError, match="cannot be `True` together"):
+            getattr(optim, kind)([nn.Parameter(lamina.ones(1))], foreach=True, fused=True)
+
+
+def test_members_of_a_module_backwards_and_by_the_protocols_name() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    assert list(reversed(net._modules.values())) == [net[1], net[0]]
+    assert [name for name, _ in reversed(net._modules.items())] == ["1", "0"]
+    assert net.__getattr__("0") is net[0]
+
+    class Wrapped(nn.Module):
+        def __init__(self, inside: nn.Module) -> None:
+            super().__init__()
+            self.inside = inside
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                return getattr(self.inside, name)
+
+    assert Wrapped(net[0]).in_features == 2
+    with pytest.raises(AttributeError, match="'Linear' object has no attribute 'width'"):
+        _ = Wrapped(net[0]).width
+
+
+@pytest.mark.parametrize("padding", [1, "same"])
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_convolution_with_other_weights(dims: int, mode: str, padding: Any) -> None:
+    kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
+    layer, other = (kind(2, 3, 3, padding=padding, padding_mode=mode) for _ in range(2))
+    x = lamina.randn(2, 2, *(5,) * dims)
+    np.testing.assert_array_equal(
+        layer._conv_forward(x, other.weight, other.bias).detach().numpy(), other(x).detach().numpy()
+    )
+    assert not hasattr(nn.ConvTranspose2d, "_conv_forward")
+
+
+def test_gradients_of_several_directions_at_once() -> None:
+    x = lamina.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x**2 * 3
+    (rows,) = lamina.autograd.grad(y, x, lamina.eye(3), is_grads_batched=True)
+    np.testing.assert_allclose(rows.numpy(), np.diag([6.0, 12.0, 18.0]))
+    z = x.sum() * lamina.ones(3)
+    (grad,) = lamina.autograd.grad(outputs=z, inputs=x, grad_outputs=lamina.ones(3), only_inputs=True)
+    np.testing.assert_array_equal(grad.numpy(), [3.0, 3.0, 3.0])
+    with pytest.raises(ValueError, match="only_inputs"):
+        lamina.autograd.grad(x.sum(), x, only_inputs=False)
+    with pytest.raises(ValueError, match="one length"):
+        lamina.autograd.grad((x * 1, x * 2), x, (lamina.ones(2, 3), lamina.ones(4, 3)), is_grads_batched=True)
+
+
+def test_nests_under_pytorchs_names() -> None:
+    tree = {"a": [1, (2, None)], "b": 4}
+    leaves, form = pytree.tree_flatten(tree)
+    assert leaves == [1, 2, None, 4] and form.num_leaves == 4 and form.type is dict
+    assert pytree.tree_unflatten(leaves, form) == tree == form.unflatten(leaves)
+    assert pytree.tree_structure({"a": [0, (0, 0)], "b": 0}) == form != pytree.tree_structure([0])
+    assert pytree.tree_map(lambda x, y: (x, y), [1, 2], [3, 4]) == [(1, 3), (2, 4)]
+    assert pytree.tree_map_only(int, lambda x: x + 1, [1, "two"]) == [2, "two"]
+    assert pytree.tree_all(lambda x: x > 0, [1, [2]]) and not pytree.tree_any(lambda x: x > 2, [1, [2]])
+    assert repr(pytree.tree_structure([1, (2,)])) == "TreeSpec(['*', ('*',)])"
+    with pytest.raises(ValueError, match="expected 4 leaves, got 1"):
+        pytree.tree_unflatten([1], form)
+    with pytest.raises(ValueError, match="leaves"):
+        pytree.tree_map(max, [1, 2], [1])
+
+
+def test_weights_from_an_address(tmp_path, monkeypatch, capsys) -> None:
+    source = tmp_path / "net.pth"
+    lamina.save({"weight": lamina.arange(3.0)}, source)
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    named = source.rename(tmp_path / f"net-{digest[:8]}.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    assert lamina.hub.get_dir() == str(tmp_path / "home" / "hub")
+    read = lamina.hub.load_state_dict_from_url(named.as_uri(), check_hash=True)
+    np.testing.assert_array_equal(read["weight"].numpy(), [0.0, 1.0, 2.0])
+    assert "Downloading" in capsys.readouterr().err
+    address = named.as_uri()
+    named.unlink()  # from now on only the kept file is there
+    again = lamina.hub.load_state_dict_from_url(address, progress=False)
+    assert list(again) == ["weight"] and capsys.readouterr().err == ""
+    wrong = tmp_path / "wrong-00000000.pth"
+    wrong.write_bytes(b"not what was promised")
+    with pytest.raises(RuntimeError, match="invalid hash value"):
+        lamina.hub.load_state_dict_from_url(wrong.as_uri(), check_hash=True, progress=False)
+    assert sorted(os.listdir(tmp_path / "home" / "hub" / "checkpoints")) == [named.name]
+
+
+def test_what_code_asks_and_tells_compilers() -> None:
+    from lamina import compiler, jit
+
+    assert not jit.is_scripting() and not jit.is_tracing() and not compiler.is_compiling()
+
+    @jit.ignore
+    @jit.unused
+    @compiler.disable
+    def one() -> int:
+        return 1
+
+    @jit.export
+    @jit.ignore(drop=True)
+    @compiler.disable()
+    def two() -> int:
+        return 2
+
+    assert (one(), two()) == (1, 2)
+
+
+def test_compilers_are_absent_unless_switched_off() -> None:
+    ask = (
+        "import lamina, lamina.jit as jit; f = lambda x: x;"
+        "print(*[getattr(m, w)(f) is f if hasattr(m, w) else '-' for m, w in"
+        " ((lamina, 'compile'), (jit, 'script'), (jit, 'script_method'))], hasattr(jit, 'ScriptModule'))"
+    )
+    for switches, answer in (
+        ({}, "- - - False"),
+        ({"TORCH_COMPILE_DISABLE": "1"}, "True - - False"),
+        ({"PYTORCH_JIT": "0"}, "- True True True"),
+    ):
+        kept = {k: v for k, v in os.environ.items() if k not in ("TORCH_COMPILE_DISABLE", "PYTORCH_JIT")}
+        ran = subprocess.run([sys.executable, "-c", ask], env=kept | switches, capture_output=True, text=True)
+        assert ran.stdout.strip() == answer, ran.stderr
+    with pytest.raises(AttributeError, match="TORCH_COMPILE_DISABLE=1"):
+        _ = lamina.compile
+
+
+def test_default_tensor_type() -> None:
+    try:
+        lamina.set_default_tensor_type("torch.DoubleTensor")
+        assert lamina.ones(1).dtype is lamina.float64
+        lamina.set_default_tensor_type(lamina.FloatTensor)
+        assert lamina.ones(1).dtype is lamina.float32
+        with pytest.raises(TypeError, match="no CUDA"):
+            lamina.set_default_tensor_type("torch.cuda.FloatTensor")
+        with pytest.raises(TypeError):
+            lamina.set_default_tensor_type("torch.LongTensor")
+    finally:
+        lamina.set_default_dtype(lamina.float32)
+
+
+def test_there_are_no_random_states_of_accelerators() -> None:
+    from lamina.utils.checkpoint import get_device_states, set_device_states
+
+    assert get_device_states(lamina.ones(1)) == ([], [])
+    set_device_states(*get_device_states())
+    with pytest.raises(RuntimeError, match="no accelerators"):
+        set_device_states([0], [])
