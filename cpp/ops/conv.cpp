@@ -27,6 +27,9 @@ struct Geometry {
       fail<ShapeError>("conv2d: Given groups=", groups, ", weight of size ", ws, ", expected input ", xs,
                        " to have ", ws[1] * groups,
                        " channels, and output channels to be divisible by groups");
+    if (ws[0] <= 0 || ws[1] <= 0 || p.h <= 0 || p.w <= 0)
+      fail<ShapeError>("conv2d: input ", xs, " and weight ", ws,
+                       " must have channels and places; only the batch may be empty");
     p.oh = output(p.h, p.kh, p.pad_h, p.dilation_h, p.stride_h);
     p.ow = output(p.w, p.kw, p.pad_w, p.dilation_w, p.stride_w);
     y = {p.n, p.oc, p.oh, p.ow};
@@ -182,6 +185,9 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& bias, co
     fail<ShapeError>("conv_transpose2d: Given groups=", groups, ", weight of size ", w.shape(),
                      ", expected input ", x.shape(), " to have ", w.size(0),
                      " channels, divisible by groups");
+  if (w.numel() == 0 || x.size(1) == 0 || x.size(2) == 0 || x.size(3) == 0)
+    fail<ShapeError>("conv_transpose2d: input ", x.shape(), " and weight ", w.shape(),
+                     " must have channels and places; only the batch may be empty");
   Shape y{x.size(0), 0, 0, 0};
   if (__builtin_mul_overflow(w.size(1), groups, &y[1]))
     fail<ShapeError>("conv_transpose2d: too many channels");

@@ -14,6 +14,8 @@ struct PoolGeometry {
     if (!is_floating(input.dtype()))
       fail<TypeError>(op, ": expected a floating dtype, got ", name_of(input.dtype()));
     const int n = x.size();
+    for (int d = n - 3; d < n; ++d)
+      if (x[d] == 0) fail<ShapeError>(op, ": input ", x, " must have channels and places");
     p.dtype = input.dtype();
     p.planes = 1;
     for (int d = 0; d < n - 2; ++d) p.planes *= x[d];
@@ -46,8 +48,9 @@ struct PoolGeometry {
       fail<ShapeError>(op, ": window of ", span + 1, " does not fit input ", x, " with padding ", pad,
                        ": Output size is too small");
     const int64_t room = size + 2 * pad - span - 1;
-    int64_t out = (ceil_mode ? (room + stride - 1) / stride : room / stride) + 1;
-    if (ceil_mode && (out - 1) * stride >= size + pad) --out;  // the last window must start inside
+    int64_t out = room / stride + 1;
+    // One more for the rest of the room, if its window starts inside.
+    if (ceil_mode && room % stride && out <= (size + pad - 1) / stride) ++out;
     return out;
   }
 };

@@ -33,33 +33,12 @@ from lamina.nn.modules.activation import (
     Tanhshrink,
     Threshold,
 )
-from lamina.nn.modules.attention import (
-    MultiheadAttention,
-)
-from lamina.nn.modules.batchnorm import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-)
-from lamina.nn.modules.container import (
-    ModuleDict,
-    ModuleList,
-    Sequential,
-)
-from lamina.nn.modules.conv import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-)
-from lamina.nn.modules.conv_transpose import (
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-)
-from lamina.nn.modules.distance import (
-    CosineSimilarity,
-    PairwiseDistance,
-)
+from lamina.nn.modules.attention import MultiheadAttention
+from lamina.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
+from lamina.nn.modules.container import ModuleDict, ModuleList, Sequential
+from lamina.nn.modules.conv import Conv1d, Conv2d, Conv3d
+from lamina.nn.modules.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from lamina.nn.modules.distance import CosineSimilarity, PairwiseDistance
 from lamina.nn.modules.dropout import (
     AlphaDropout,
     Dropout,
@@ -68,15 +47,8 @@ from lamina.nn.modules.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from lamina.nn.modules.flatten import (
-    Flatten,
-    Unflatten,
-)
-from lamina.nn.modules.instancenorm import (
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
+from lamina.nn.modules.flatten import Flatten, Unflatten
+from lamina.nn.modules.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from lamina.nn.modules.large_loss import (
     AdaptiveLogSoftmaxWithLoss,
     LinearCrossEntropyLoss,
@@ -97,11 +69,7 @@ from lamina.nn.modules.lazy import (
     LazyInstanceNorm3d,
     LazyLinear,
 )
-from lamina.nn.modules.linear import (
-    Bilinear,
-    Identity,
-    Linear,
-)
+from lamina.nn.modules.linear import Bilinear, Identity, Linear
 from lamina.nn.modules.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -113,6 +81,7 @@ from lamina.nn.modules.loss import (
     L1Loss,
     MSELoss,
     NLLLoss,
+    NLLLoss2d,
     PoissonNLLLoss,
     SmoothL1Loss,
 )
@@ -126,15 +95,8 @@ from lamina.nn.modules.margin_loss import (
     SoftMarginLoss,
     TripletMarginLoss,
 )
-from lamina.nn.modules.module import (
-    Module,
-)
-from lamina.nn.modules.normalization import (
-    GroupNorm,
-    LayerNorm,
-    LocalResponseNorm,
-    RMSNorm,
-)
+from lamina.nn.modules.module import Module
+from lamina.nn.modules.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from lamina.nn.modules.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -152,10 +114,7 @@ from lamina.nn.modules.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from lamina.nn.modules.parameter_container import (
-    ParameterDict,
-    ParameterList,
-)
+from lamina.nn.modules.parameter_container import ParameterDict, ParameterList
 from lamina.nn.modules.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -190,31 +149,11 @@ from lamina.nn.modules.resize import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
-from lamina.nn.modules.rnn import (
-    GRU,
-    LSTM,
-    RNN,
-    RNNBase,
-)
-from lamina.nn.modules.rnn_cell import (
-    GRUCell,
-    LSTMCell,
-    RNNCell,
-    RNNCellBase,
-)
-from lamina.nn.modules.sparse import (
-    Embedding,
-    EmbeddingBag,
-)
-from lamina.nn.modules.transformer import (
-    Transformer,
-    TransformerDecoder,
-    TransformerEncoder,
-)
-from lamina.nn.modules.transformer_layer import (
-    TransformerDecoderLayer,
-    TransformerEncoderLayer,
-)
+from lamina.nn.modules.rnn import GRU, LSTM, RNN, RNNBase
+from lamina.nn.modules.rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
+from lamina.nn.modules.sparse import Embedding, EmbeddingBag
+from lamina.nn.modules.transformer import Transformer, TransformerDecoder, TransformerEncoder
+from lamina.nn.modules.transformer_layer import TransformerDecoderLayer, TransformerEncoderLayer
 from lamina.nn.parallel import DataParallel
 from lamina.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
@@ -330,6 +269,7 @@ __all__ = [
     "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
+    "NLLLoss2d",
     "PReLU",
     "PairwiseDistance",
     "Parameter",
@@ -362,6 +302,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

@@ -12,11 +12,12 @@ from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
 from lamina.nn.functional.precision import through_float32
-from lamina.nn.functional.shape_args import sizes
+from lamina.nn.functional.shape_args import check_windows, in_own_name, sizes
 
 Size = int | Sequence[int]
 
 
+@in_own_name
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -77,6 +78,7 @@ def conv2d(
     return _core.conv2d(input, weight, bias, strides, paddings, dilations, groups)
 
 
+@in_own_name
 @through_float32
 def conv3d(
     input: Tensor,
@@ -102,6 +104,8 @@ def conv3d(
         )
     if input.ndim == 4:
         return conv3d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+    if weight.shape[2] == 0:
+        raise _core.ShapeError(f"conv3d: weight of size {tuple(weight.shape)} has no depth")
     step, *steps = sizes(stride, 3, "stride")
     spacing, *spacings = sizes(dilation, 3, "dilation")
     if isinstance(padding, str):
@@ -151,6 +155,7 @@ def resolve_padding(
     return pad(input, extra) if any(extra) else input, tuple(total // 2 for total in totals)
 
 
+@in_own_name
 def unfold(
     input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
 ) -> Tensor:
@@ -168,6 +173,9 @@ def unfold(
     windows = pad(input, (borders[1], borders[1], borders[0], borders[0]))
     n, c, height, width = windows.shape
     counts = []
+    check_windows("unfold", kernels, steps, spacings)
+    if c == 0:
+        raise _core.ShapeError(f"unfold: expected channels, got shape {tuple(input.shape)}")
     for size, kernel, step, spacing in zip((height, width), kernels, steps, spacings, strict=True):
         span = spacing * (kernel - 1) + 1
         if span > size:
@@ -180,6 +188,7 @@ def unfold(
     return view.reshape(n, c * math.prod(kernels), math.prod(counts))
 
 
+@in_own_name
 def fold(
     input: Tensor,
     output_size: Size,
@@ -202,6 +211,7 @@ def fold(
     size, kernels = sizes(output_size, 2, "output_size"), sizes(kernel_size, 2, "kernel_size")
     steps, spacings = sizes(stride, 2, "stride"), sizes(dilation, 2, "dilation")
     borders = sizes(padding, 2, "padding")
+    check_windows("fold", kernels, steps, spacings)
     if input.ndim != 3 or input.shape[1] % math.prod(kernels):
         raise _core.ShapeError(
             "fold: Expected size of input's dimension 1 to be divisible by the product of kernel_size, "

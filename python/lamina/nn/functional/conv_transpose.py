@@ -11,11 +11,12 @@ from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
 from lamina.nn.functional.precision import through_float32
-from lamina.nn.functional.shape_args import sizes
+from lamina.nn.functional.shape_args import in_own_name, sizes
 
 Size = int | Sequence[int]
 
 
+@in_own_name
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -81,6 +82,7 @@ def conv_transpose2d(
     )
 
 
+@in_own_name
 @through_float32
 def conv_transpose3d(
     input: Tensor,

@@ -13,11 +13,13 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.precision import in_float32
+from lamina.nn.functional.shape_args import in_own_name
 
 # One dimension's share in a value: the numbers of rows (or columns) and their weights.
 Taps = list[tuple[Tensor, Tensor]]
 
 
+@in_own_name
 @in_float32
 def grid_sample(
     input: Tensor,
@@ -56,7 +58,11 @@ def grid_sample(
             "grid_sample(): expected input (n, c, h, w) and grid (n, h', w', 2), or (n, c, d, h, w) and "
             f"(n, d', h', w', 3), but got {tuple(input.shape)} and {tuple(grid.shape)}"
         )
-    if 0 in input.shape[1:]:
+    if not input.is_floating_point() or input.dtype != grid.dtype:
+        raise _core.DtypeError(
+            f"grid_sample(): expected one floating dtype, got {input.dtype} and a grid of {grid.dtype}"
+        )
+    if 0 in input.shape[2:]:
         raise _core.ShapeError(
             f"grid_sample(): expected input to have non-empty spatial dimensions, got {tuple(input.shape)}"
         )

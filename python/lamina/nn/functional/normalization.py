@@ -101,7 +101,7 @@ def instance_norm(
             )
         return _core.batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)
     batch, channels = input.shape[0], input.shape[1]
-    if input.numel() == batch * channels:
+    if math.prod(input.shape[2:]) == 1:
         raise _core.ShapeError(
             f"instance_norm: expected more than 1 spatial element per channel, got shape {tuple(input.shape)}"
         )
@@ -135,6 +135,10 @@ def group_norm(
     Raises:
         ShapeError: the channels cannot be divided into so many groups of the same size.
     """
+    if num_groups > 0 and input.ndim > 1 and input.numel() == num_groups:
+        raise _core.ShapeError(
+            f"group_norm: expected more than 1 value per group, got shape {tuple(input.shape)}"
+        )
     return _core.group_norm(input, num_groups, weight, bias, eps)
 
 

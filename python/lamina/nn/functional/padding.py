@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import lamina
 from lamina import _core
 from lamina._core import Tensor
+from lamina.nn.functional.shape_args import check_room, in_own_name
 
 
+@in_own_name
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """Widen ``input``: ``pad`` holds (before, after) for the last dimension, the one before it, and so on.
 
@@ -45,6 +47,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             input = _pad_constant(input, dim, min(before, 0), min(after, 0), 0.0)
             before, after = max(before, 0), max(after, 0)
         if before or after:
+            check_room("pad", (*input.shape[:dim], max(input.shape[dim] + before + after, 0)))
             places = _places(mode, input.shape[dim], before, after, _shape(input))
             input = input.index_select(dim, lamina.tensor(places, dtype=lamina.int64))
     return input

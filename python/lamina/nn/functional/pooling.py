@@ -8,14 +8,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import lamina
 from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.shape_args import sizes, steps
+from lamina.nn.functional.shape_args import check_room, in_own_name, sizes, steps
 
 Size = int | Sequence[int]
 
 
+@in_own_name
 def max_pool2d(
     input: Tensor,
     kernel_size: Size,
@@ -46,14 +49,13 @@ def max_pool2d(
 
 def _max_pool2d(input: Tensor, *window: Any) -> tuple[Tensor, Tensor]:
     """The law of the core, which is for floating numbers; integers are among those of float64."""
-    if 0 in input.shape[-3:]:
-        raise _core.ShapeError(f"max_pool: expected channels and sizes above 0, got {tuple(input.shape)}")
     if input.is_floating_point() or input.dtype == lamina.bool:
         return _core.max_pool2d(input, *window)
     output, indices = _core.max_pool2d(input.to(lamina.float64), *window)
     return output.to(input.dtype), indices
 
 
+@in_own_name
 def max_pool1d(
     input: Tensor,
     kernel_size: Size,
@@ -100,6 +102,7 @@ def avg_pool2d(
     )
 
 
+@in_own_name
 def avg_pool1d(
     input: Tensor,
     kernel_size: Size,
@@ -125,8 +128,9 @@ def _as_image(word: str, input: Tensor) -> Tensor:
 # Adaptive forms: output i of ``count`` covers floor(i * size / count) to ceil((i + 1) * size / count).
 
 
-def _bins(size: int, count: int) -> list[tuple[int, int]]:
-    return [(i * size // count, -((-(i + 1) * size) // count)) for i in range(count)]
+def _bins(size: int, count: int) -> tuple[Any, Any]:
+    places = np.arange(count)
+    return places * size // max(count, 1), -((-(places + 1) * size) // max(count, 1))
 
 
 def _output_sizes(word: str, input: Tensor, output_size: Any) -> tuple[int, int]:
@@ -136,15 +140,19 @@ def _output_sizes(word: str, input: Tensor, output_size: Any) -> tuple[int, int]
     height, width = (old if new is None else new for new, old in zip(wanted, input.shape[-2:], strict=True))
     if height < 0 or width < 0 or 0 in input.shape[-3:]:
         raise _core.ShapeError(f"{word}: cannot make {wanted} out of shape {tuple(input.shape)}")
+    check_room(word, (*input.shape[:-2], height, width))
     return height, width
 
 
+@in_own_name
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows placed so that (..., h, w) becomes (..., *output_size); None keeps a size.
 
     >>> lamina.nn.functional.adaptive_avg_pool2d(lamina.ones(1, 3, 5, 5), (2, None)).shape[3]
     5
     """
+    if not input.is_floating_point():
+        raise _core.DtypeError(f"adaptive_avg_pool2d: expected a floating dtype, got {input.dtype}")
     wanted = _output_sizes("adaptive_avg_pool2d", input, output_size)
     if wanted == (1, 1):
         return input.mean((-2, -1), True)
@@ -160,19 +168,20 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def _mean_matrix(size: int, count: int, dtype: Any) -> Tensor:
-    weights = [
-        [1 / (stop - start) if start <= j < stop else 0.0 for j in range(size)]
-        for start, stop in _bins(size, count)
-    ]
+    starts, stops = (ends[:, None] for ends in _bins(size, count))
+    places = np.arange(size)
+    weights = ((places >= starts) & (places < stops)) / np.maximum(stops - starts, 1)
     return lamina.tensor(weights, dtype=dtype).reshape(count, size)
 
 
+@in_own_name
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows placed so that (..., l) becomes (..., output_size)."""
     image = _as_image("adaptive_avg_pool1d", input)
     return adaptive_avg_pool2d(image, (1, *sizes(output_size, 1, "output_size"))).squeeze(-2)
 
 
+@in_own_name
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows placed so that (..., h, w) becomes (..., *output_size).
 
@@ -199,12 +208,13 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
 
 def _places(size: int, count: int) -> tuple[Tensor, int]:
     """The places that each window covers, (count, longest), and the longest window's length."""
-    bins = _bins(size, count)
-    longest = max((stop - start for start, stop in bins), default=1)
-    places = [[min(start + j, stop - 1) for j in range(longest)] for start, stop in bins]
+    starts, stops = _bins(size, count)
+    longest = int((stops - starts).max(initial=1))
+    places = np.minimum(starts[:, None] + np.arange(longest), stops[:, None] - 1)
     return lamina.tensor(places, dtype=lamina.int64).reshape(count, longest), longest
 
 
+@in_own_name
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows placed so that (..., l) becomes (..., output_size)."""
     wanted = (1, *sizes(output_size, 1, "output_size"))
@@ -214,6 +224,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)
 
 
+@in_own_name
 def lp_pool2d(
     input: Tensor,
     norm_type: float,
@@ -225,6 +236,7 @@ def lp_pool2d(
     return _lp_pool(avg_pool2d, input, norm_type, sizes(kernel_size, 2, "kernel_size"), stride, ceil_mode)
 
 
+@in_own_name
 def lp_pool1d(
     input: Tensor,
     norm_type: float,
@@ -244,6 +256,7 @@ def _lp_pool(
     return (means * math.prod(kernels)).pow(1 / norm_type)
 
 
+@in_own_name
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -264,6 +277,7 @@ def max_unpool2d(
     return _unpool("max_unpool2d", input, indices, (kernel_size, stride, padding), output_size, 2)
 
 
+@in_own_name
 def max_unpool1d(
     input: Tensor,
     indices: Tensor,
@@ -303,6 +317,8 @@ def _unpool(
                 f'invalid output_size "{wanted}" '
                 f"(dim {dim} must be between {usual - step} and {usual + step})"
             )
+    if indices.numel() and int(indices.min()) < 0:
+        raise _core.BoundsError(f"{word}: found a negative index, {int(indices.min())}")
     lead = tuple(input.shape[:-dims])
     flat = lamina.zeros(*lead, math.prod(wanted), dtype=input.dtype)
     values = input.reshape(*lead, math.prod(input.shape[-dims:]))

@@ -19,7 +19,7 @@ from lamina.nn.functional.pooling import (
     avg_pool2d,
     max_pool2d,
 )
-from lamina.nn.functional.shape_args import sizes, steps
+from lamina.nn.functional.shape_args import in_own_name, sizes, steps
 
 Size = int | Sequence[int]
 
@@ -28,6 +28,8 @@ def _as_planes(word: str, input: Tensor) -> Tensor:
     """(..., d, h, w) as images (n * c, d, h, w), whose channels are the depth."""
     if input.ndim not in (4, 5):
         raise _core.ShapeError(f"{word}: expected (n, c, d, h, w) or (c, d, h, w), got {tuple(input.shape)}")
+    if 0 in input.shape[-4:]:
+        raise _core.ShapeError(f"{word}: expected channels and sizes above 0, got {tuple(input.shape)}")
     return input.reshape(math.prod(input.shape[:-3]), *input.shape[-3:])
 
 
@@ -36,6 +38,7 @@ def _windows(kernel_size: Size, stride: Size | None) -> tuple[tuple[int, ...], t
     return kernels, steps(stride, kernels)
 
 
+@in_own_name
 def max_pool3d(
     input: Tensor,
     kernel_size: Size,
@@ -59,8 +62,6 @@ def max_pool3d(
     kernels, strides = _windows(kernel_size, stride)
     borders, spacings = sizes(padding, 3, "padding"), sizes(dilation, 3, "dilation")
     planes = _as_planes("max_pool3d", input)
-    if 0 in input.shape[-4:]:
-        raise _core.ShapeError(f"max_pool3d: expected channels and sizes above 0, got {tuple(input.shape)}")
     output, inside = max_pool2d(
         planes, kernels[1:], strides[1:], borders[1:], spacings[1:], ceil_mode, return_indices=True
     )
@@ -90,6 +91,7 @@ def _in_volume(inside: Tensor, chosen: Tensor, input: Tensor) -> Tensor:
     )
 
 
+@in_own_name
 def avg_pool3d(
     input: Tensor,
     kernel_size: Size,
@@ -133,6 +135,7 @@ def _output_sizes(word: str, input: Tensor, output_size: Any) -> tuple[int, ...]
     return tuple(found)
 
 
+@in_own_name
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows placed so that (..., d, h, w) becomes (..., *output_size); None keeps a size."""
     planes = _as_planes("adaptive_avg_pool3d", input)
@@ -143,6 +146,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     return output.reshape(*input.shape[:-3], depth, height, width)
 
 
+@in_own_name
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows placed so that (..., d, h, w) becomes (..., *output_size).
 
@@ -160,6 +164,7 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
     return output.reshape(shape), _in_volume(inside, chosen, input).reshape(shape)
 
 
+@in_own_name
 def lp_pool3d(
     input: Tensor,
     norm_type: float,
@@ -171,6 +176,7 @@ def lp_pool3d(
     return _lp_pool(avg_pool3d, input, norm_type, sizes(kernel_size, 3, "kernel_size"), stride, ceil_mode)
 
 
+@in_own_name
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,

@@ -15,7 +15,7 @@ from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from lamina.nn.functional.pooling3d import adaptive_avg_pool3d
-from lamina.nn.functional.shape_args import sizes
+from lamina.nn.functional.shape_args import check_room, in_own_name, sizes
 
 # Dimensions behind (n, c) that each mode works on.
 _MODES = {
@@ -29,6 +29,7 @@ _MODES = {
 }
 
 
+@in_own_name
 def interpolate(
     input: Tensor,
     size: Any = None,
@@ -71,10 +72,13 @@ def interpolate(
         new = tuple(int(n) for n in sizes(size, dims, "size"))
     else:
         given = sizes(scale_factor, dims, "scale_factor")  # type: ignore[arg-type]
+        if not all(math.isfinite(factor) for factor in given):
+            raise _core.ShapeError(f"interpolate: expected a finite scale_factor, got {scale_factor}")
         new = tuple(math.floor(n * factor) for n, factor in zip(old, given, strict=True))
         factors = factors if recompute_scale_factor else list(given)
     if min(new + old) < 1:
         raise _core.ShapeError(f"interpolate: cannot resize {old} to {new}")
+    check_room("interpolate", (*input.shape[:2], *new))
     if mode == "area":
         means = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
         return means[dims - 1](input, new)
@@ -200,6 +204,7 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 
+@in_own_name
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """Channels into the plane: (..., c * r * r, h, w) -> (..., c, h * r, w * r).
 
@@ -220,6 +225,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return blocks.reshape(*lead, channels // (r * r), height * r, width * r)
 
 
+@in_own_name
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """The plane into channels: (..., c, h * r, w * r) -> (..., c * r * r, h, w).
 
@@ -236,6 +242,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return blocks.reshape(*lead, channels * r * r, height // r, width // r)
 
 
+@in_own_name
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channels (n, c, ...) dealt out anew: the first of each group, then the second of each, and so on.
 

@@ -71,9 +71,6 @@ class _NormBase(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        raise NotImplementedError
-
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
@@ -91,6 +88,15 @@ class _NormBase(Module):
 
 
 class _BatchNorm(_NormBase):
+    _ranks: tuple[int, ...]  # how many dimensions an input may have
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if not isinstance(input, Tensor):
+            raise TypeError(f"batch_norm: expected a Tensor as input, got {type(input).__name__}")
+        if input.ndim not in self._ranks:
+            wanted = " or ".join(f"{rank}D" for rank in self._ranks)
+            raise _core.ShapeError(f"batch_norm: expected {wanted} input (got {input.ndim}D input)")
+
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
@@ -123,22 +129,70 @@ class BatchNorm1d(_BatchNorm):
     0.0
     """
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        if input.ndim not in (2, 3):
-            raise _core.ShapeError(f"expected 2D or 3D input (got {input.ndim}D input)")
+    _ranks = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
     """``BatchNorm1d`` for images: (n, c, h, w)."""
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        if input.ndim != 4:
-            raise _core.ShapeError(f"expected 4D input (got {input.ndim}D input)")
+    _ranks = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
     """``BatchNorm1d`` for volumes: (n, c, d, h, w)."""
 
+    _ranks = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """``BatchNorm1d`` for (n, c, ...) of any number of dimensions. One process has nothing to share its
+    statistics with, so this is what PyTorch's does outside of a group.
+
+    Raises:
+        ShapeError: fewer than two dimensions.
+        NotImplementedError: a ``process_group``, for there are none.
+
+    >>> lamina.nn.SyncBatchNorm(3)(lamina.ones(4, 3, 2, 2, 2)).abs().sum().item()
+    0.0
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if process_group is not None:
+            raise NotImplementedError(
+                "SyncBatchNorm: lamina has no process groups, process_group must be None"
+            )
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+
     def _check_input_dim(self, input: Tensor) -> None:
-        if input.ndim != 5:
-            raise _core.ShapeError(f"expected 5D input (got {input.ndim}D input)")
+        if not isinstance(input, Tensor):
+            raise TypeError(f"batch_norm: expected a Tensor as input, got {type(input).__name__}")
+        if input.ndim < 2:
+            raise _core.ShapeError(f"batch_norm: expected at least 2D input (got {input.ndim}D input)")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: None = None) -> Module:
+        """``module`` whose batch norms have become SyncBatchNorm, with the same parameters and statistics."""
+        converted = module
+        if isinstance(module, _BatchNorm):
+            old = module
+            converted = cls(
+                old.num_features, old.eps, old.momentum, old.affine, old.track_running_stats, process_group
+            )
+            for name in ("weight", "bias"):
+                setattr(converted, name, getattr(old, name))
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                setattr(converted, name, getattr(old, name))
+            converted.training = old.training
+        for name, child in module.named_children():
+            converted.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return converted

@@ -87,6 +87,10 @@ class NLLLoss(_WeightedLoss):
         return _core.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
 
 
+class NLLLoss2d(NLLLoss):
+    """The old name of ``NLLLoss`` for images."""
+
+
 class MSELoss(_Loss):
     """``(input - target)^2``, of the same shape.
 
