@@ -319,11 +319,11 @@ HUNGRY = {
         + b"".join(name("_codecs", "encode") + b"(h\0h\1tR0" for _ in range(5000)),
         "copies the same values over and over",
     ),
-    "copies of one size": (
+    "copies of one tuple": (
         b"("
         + b"K\1" * 100_000
         + b"tq\0"
-        + b"".join(name("torch", "Size") + b"h\0\x85R0" for _ in range(5000)),
+        + b"".join(name("builtins", "set") + b"h\0\x85R0" for _ in range(5000)),
         "copies the same values over and over",
     ),
     "keys that collide": (

@@ -129,7 +129,7 @@ def test_files_that_lie(tmp_path):
     proto.external_data[0].value = "weights.bin"
     proto.external_data.add(key="length", value=str(2**40))
     (tmp_path / "weights.bin").write_bytes(bytes(24))
-    refused(model_of([relu], {"x": X}, ["y"], 15, [proto]), "which has 24")
+    refused(model_of([relu], {"x": X}, ["y"], 15, [proto]), "of 24 in")
     proto.external_data[1].value = "24"
     (tmp_path / "good.onnx").write_bytes(model_of([relu], {"x": X}, ["y"], 15, [proto]).SerializeToString())
     assert lamina.onnx.load(tmp_path / "good.onnx").state_dict()["w"].tolist() == [[0] * 3] * 2
@@ -146,3 +146,20 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(ImportError, match=r"pip install 'lamina\[onnx\]'"):
         lamina.onnx.load(os.devnull)
+
+
+def test_what_asks_for_more_than_it_is(tmp_path):
+    """Sizes without number, names that nest modules without end, weights in a pipe."""
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2**62] * 100_000, raw_data=b"")
+    relu = helper.make_node("Relu", ["x"], ["y"])
+    with pytest.raises(lamina.FileFormatError, match="tensor 'w' has the shape"):
+        load(model_of([relu], {"x": X}, ["y"], 15, [tensor]))
+    deep = numpy_helper.from_array(f(2), ".".join("a" * 5000))
+    module = load(model_of([relu], {"x": X}, ["y"], 15, [deep]))
+    assert list(module.state_dict()) == ["value_0"]
+    os.mkfifo(tmp_path / "w.bin")
+    outside = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    outside.external_data.add(key="location", value="w.bin")
+    (tmp_path / "x.onnx").write_bytes(model_of([relu], {"x": X}, ["y"], 15, [outside]).SerializeToString())
+    with pytest.raises(lamina.FileFormatError, match="a pipe or a device"):
+        lamina.onnx.load(tmp_path / "x.onnx")

@@ -179,7 +179,7 @@ def test_a_config_that_does_not_fit_the_weights(change: dict[str, int], tmp_path
         ("BertConfig", {"position_embedding_type": "relative_key"}, "position_embedding_type must be"),
         ("GPT2Config", {"n_head": 7}, "no multiple of n_head=7"),
         ("LlamaConfig", {"num_key_value_heads": 3}, "no multiple of num_key_value_heads=3"),
-        ("LlamaConfig", {"num_key_value_heads": 0}, "num_key_value_heads=0"),
+        ("LlamaConfig", {"num_key_value_heads": 0}, "num_key_value_heads must be a positive"),
         ("LlamaConfig", {"head_dim": 7}, "even"),
         ("LlamaConfig", {"rope_scaling": {"rope_type": "longrope"}}, "rope_type must be one of"),
         ("LlamaConfig", {"rope_scaling": {"rope_type": "linear"}}, "factor must be a positive number"),

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <new>
 
 #include "base/error.h"
 #include "base/limits.h"
@@ -112,8 +113,12 @@ void CachingAllocator::release(void* data, size_t bytes) {
     to_system(data, size);
     return;
   }
-  free_[index].push_back(data);
-  stats_.cached += size;
+  try {
+    free_[index].push_back(data);
+    stats_.cached += size;
+  } catch (const std::bad_alloc&) {  // memory is at its end, and who gives some back must not fail
+    to_system(data, size);
+  }
 }
 
 void CachingAllocator::empty_locked() {

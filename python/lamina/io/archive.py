@@ -13,12 +13,10 @@ from typing import Any, NamedTuple, NoReturn
 
 import lamina
 
-from .file import ALIGNMENT
+from .file import ALIGNMENT, MAX_GROWN, MAX_RATIO, aligned
 
 STORED, DEFLATED = 0, 8
-# Deflated members may grow to this, or to a hundred times the file if that is more: a bomb grows a thousand
-# times, or is made of members that lie over one another (which are refused too).
-MAX_INFLATED, MAX_RATIO = 1 << 28, 100
+CHUNK = 1 << 15  # bytes that are inflated at a time, to at most a thousand times as many
 
 LARGE = 2**32 - 1  # what no longer fits stands elsewhere
 PADDING = 0x4246  # the kind of an extra field that PyTorch uses for it
@@ -67,8 +65,9 @@ class Archive:
             reached, before = member.start + member.packed, member.name
         if reached > start:
             self.fail(f"{before!r} lies over the archive's directory")
+        # A bomb grows a thousand times, or is made of members that lie over one another.
         inflated = sum(member.size for member in self.members.values() if member.method == DEFLATED)
-        if inflated > max(MAX_INFLATED, MAX_RATIO * len(buffer)):
+        if inflated > max(MAX_GROWN, MAX_RATIO * len(buffer)):
             self.fail(f"its members claim to grow to {inflated} bytes from a file of {len(buffer)}")
 
     def fail(self, text: str) -> NoReturn:
@@ -89,16 +88,21 @@ class Archive:
         packed = self.buffer[member.start : member.start + member.packed]
         if member.method == STORED:
             return packed
-        machine = zlib.decompressobj(-15)
+        machine, data, done = zlib.decompressobj(-15), aligned(member.size), 0
         try:
-            data = machine.decompress(packed, member.size + 1)
+            for at in range(0, len(packed), CHUNK):
+                part = machine.decompress(packed[at : at + CHUNK])
+                done += len(part)
+                if done > member.size:
+                    break
+                data[done - len(part) : done] = part
         except zlib.error as error:
             self.fail(f"{name!r} cannot be inflated: {error}")
-        if len(data) != member.size or not machine.eof:
+        if done != member.size or not machine.eof:
             self.fail(f"{name!r} does not inflate to the {member.size} bytes that it claims")
         if zlib.crc32(data) != member.crc:
             self.fail(f"{name!r} is damaged: its checksum differs")
-        return memoryview(data)
+        return data
 
     def _end(self) -> tuple[int, int, int]:
         """How many members there are, where the directory starts, and how long it is."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 import mmap
 import os
 import secrets
+import stat
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
+import lamina
 from lamina import _core
 
 ALIGNMENT = 64  # bytes; what the core's own storage has
+# What a file of a few bytes may grow to: so many bytes, or so many times its own size if that is more.
+MAX_GROWN, MAX_RATIO = 1 << 28, 100
+MAX_DIMS = 64  # of an array in a file; the product of more sizes takes long, and the core holds fewer still
 
 
 def replace_file(path: str | os.PathLike[str], parts: Iterable[Any]) -> None:
@@ -54,6 +59,7 @@ class Source:
     Raises:
         TypeError: ``source`` is neither, or ``mapped`` and not a path.
         OSError: as ``open`` does.
+        FileFormatError: the path is that of a pipe or a device.
     """
 
     def __init__(self, source: Any, mapped: bool = False) -> None:
@@ -68,7 +74,7 @@ class Source:
             self._file.seek(here)
         elif isinstance(source, (str, os.PathLike)):
             self.name = os.fspath(source)
-            self._file = open(source, "rb", buffering=0)
+            self._file = open_regular(source)
             self._ours = True
             self.size = os.fstat(self._file.fileno()).st_size
         else:
@@ -115,6 +121,20 @@ class Source:
                 raise OSError(f"{self.name} became shorter while it was read")
             done += count
             self.position += count
+
+
+def open_regular(path: str | os.PathLike[str]) -> Any:
+    """A file open for reading, unbuffered. A pipe would keep its reader waiting, a device never end.
+
+    Raises:
+        FileFormatError: it is one of these.
+    """
+    wait = getattr(os, "O_NONBLOCK", 0)
+    file = open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | wait))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise lamina.FileFormatError(f"{os.fspath(path)}: this is a pipe or a device, and no file")
+    return file
 
 
 def aligned(size: int) -> memoryview:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import lamina
 
+from .file import open_regular
+
 if TYPE_CHECKING:
     from lamina import Tensor
 
@@ -65,10 +67,10 @@ def load_index(path: str, **options: Any) -> dict[str, Tensor]:
 
 def read_json(path: str) -> dict[str, Any]:
     """The object of a JSON file."""
-    if os.path.getsize(path) > MAX_JSON:
-        raise lamina.FileFormatError(f"{path}: more than {MAX_JSON} bytes of JSON")
-    with open(path, "rb") as file:
-        text = file.read(MAX_JSON)
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > MAX_JSON:
+            raise lamina.FileFormatError(f"{path}: more than {MAX_JSON} bytes of JSON")
+        text = file.read()
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

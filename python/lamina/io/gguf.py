@@ -188,7 +188,7 @@ class _Reader:
             metadata[key] = self.value(self.number("I", f"the type of {key!r}"), key)
         alignment = metadata.get("general.alignment", 32)
         if type(alignment) is not int or not 0 < alignment < 2**24 or alignment & (alignment - 1):
-            self.fail(f"general.alignment must be a power of two, not {alignment!r}")
+            self.fail(f"general.alignment must be a power of two, not {alignment!r:.80}")
         entries = self._entries(tensor_count, alignment)
         self.position = min(self.position + -self.position % alignment, len(self.buffer))
         self._check_ranges(entries)

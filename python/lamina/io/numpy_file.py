@@ -15,6 +15,7 @@ import lamina
 from lamina import _core
 
 from .archive import Archive
+from .file import MAX_DIMS
 
 if TYPE_CHECKING:
     from lamina import Tensor
@@ -50,10 +51,14 @@ def read_npy(buffer: memoryview, name: str) -> Tensor:
     if match is None:
         raise fail(f"not an array of numbers of a plain dtype: {text.strip()[:200]!r}")
     order, kind, size, fortran, numbers = match.groups()
+    if kind == "b" and size != "1":
+        raise fail(f"NumPy has no bool of {size} bytes")
     dtype = "bool" if kind == "b" else f"{KINDS[kind]}{int(size) * 8}"
     known = getattr(lamina, dtype, None)
     if not isinstance(known, lamina.dtype):
         raise fail(f"lamina has no dtype {dtype}")
+    if numbers.count(",") > MAX_DIMS:
+        raise fail(f"more than {MAX_DIMS} dimensions")
     if any(len(part) > 19 for part in numbers.split(", ")):
         raise fail(f"the shape ({numbers[:80]}) overflows")
     shape = tuple(int(part) for part in numbers.rstrip(",").split(", ") if part)

@@ -88,7 +88,7 @@ def _recall(machine: Unpickler, index: int) -> Any:
 def _tuple_of(machine: Unpickler, count: int) -> tuple[Any, ...]:
     stack = machine.stack
     items = tuple(stack[len(stack) - count :])
-    if len(items) != count or MARK in items:
+    if len(items) != count or any(item is MARK for item in items):
         machine.fail(f"a tuple of {count} with {len(items)} values on the stack")
     del stack[len(stack) - count :]
     return items

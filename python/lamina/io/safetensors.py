@@ -19,7 +19,7 @@ import numpy as np
 import lamina
 from lamina import _core
 
-from .file import Source, replace_file
+from .file import MAX_DIMS, Source, replace_file
 
 if TYPE_CHECKING:
     from lamina import Tensor
@@ -188,10 +188,13 @@ def _entry(name: str, value: Any, fail: Fail) -> Entry:
         fail(f"tensor {name!r} must be described by dtype, shape and data_offsets")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        fail(f"tensor {name!r} has the dtype {dtype!r}; lamina has {', '.join(DTYPES)}")
+        said = dtype if isinstance(dtype, str) else type(dtype)
+        fail(f"tensor {name!r} has the dtype {said!r:.40}; lamina has {', '.join(DTYPES)}")
     for field, numbers in (("shape", shape), ("data_offsets", offsets)):
         if not isinstance(numbers, list) or not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
             fail(f"tensor {name!r}: {field} must be a list of non-negative 64-bit integers")
+    if len(shape) > MAX_DIMS:
+        fail(f"tensor {name!r} has {len(shape)} dimensions, more than {MAX_DIMS}")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
         fail(f"tensor {name!r}: data_offsets must be a begin and an end, but got {offsets}")
     itemsize = DTYPES[dtype][1]

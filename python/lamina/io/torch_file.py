@@ -13,7 +13,7 @@ import lamina
 from .archive import Archive
 from .file import aligned
 from .torch_object import Place, Storage, StorageType, find, find_script
-from .unpickler import Record, Unpickler
+from .unpickler import Record, Unpickler, shown
 
 # A long of ten bytes in a pickle of protocol 2: how streams begin.
 STREAM = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
@@ -122,14 +122,14 @@ def read_pickle(buffer: memoryview, name: str) -> Any:
 
 def _storage_id(machine: Unpickler, identity: Any) -> tuple[StorageType, str, Any, int]:
     if not isinstance(identity, tuple) or len(identity) != 5 or identity[0] != "storage":
-        machine.fail(f"a reference to something other than a storage: {identity!r:.80}")
+        machine.fail(f"a reference to something other than a storage: {shown(identity)}")
     _, kind, key, location, count = identity
     if not isinstance(kind, StorageType):
-        machine.fail(f"the storage {key!r:.80} has the type {kind!r:.80}")
+        machine.fail(f"the storage {shown(key)} has the type {shown(kind)}")
     if not isinstance(key, str) or not isinstance(location, str):
-        machine.fail(f"a storage's name must be text, got {key!r:.80} on {location!r:.80}")
+        machine.fail(f"a storage's name must be text, got {shown(key)} on {shown(location)}")
     if type(count) is not int or not 0 <= count < 2**60:
-        machine.fail(f"storage {key!r} claims {count!r:.80} elements")
+        machine.fail(f"storage {key!r} claims {shown(count)} elements")
     return kind, key, location, count
 
 
@@ -166,6 +166,9 @@ def _script_tensors(machine: Unpickler, root: Any) -> OrderedDict[str, Any]:
         if depth > MAX_DEPTH // 2:
             machine.fail(f"modules are nested more than {MAX_DEPTH // 2} deep")
         for name, value in record.attributes.items():
+            if not isinstance(name, str):
+                machine.fail(f"an attribute of a module has the name {shown(name)}")
+            machine.charge(prefix, name)  # names grow with the depth
             if isinstance(value, lamina.Tensor):
                 found[f"{prefix}{name}"] = value
             elif isinstance(value, Record) and id(value) not in seen:

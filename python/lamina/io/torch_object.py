@@ -14,7 +14,8 @@ import lamina
 from lamina import _core
 from lamina.device_type import KNOWN, check, device
 
-from .unpickler import Global, Record, Unpickler
+from .file import MAX_DIMS, MAX_GROWN, MAX_RATIO
+from .unpickler import Global, Record, Unpickler, shown
 
 if TYPE_CHECKING:
     from lamina import Tensor
@@ -110,7 +111,9 @@ class Place:
 
 def _integers(machine: Unpickler, value: Any, what: str) -> tuple[int, ...]:
     if not isinstance(value, (tuple, list)) or not all(type(n) is int and -1 < n < 2**63 for n in value):
-        machine.fail(f"a tensor's {what} must be non-negative integers of 64 bits, got {value!r:.80}")
+        machine.fail(f"a tensor's {what} must be non-negative integers of 64 bits")
+    if len(value) > MAX_DIMS:
+        machine.fail(f"a tensor's {what} has {len(value)} numbers, more than {MAX_DIMS}")
     return tuple(value)
 
 
@@ -127,7 +130,10 @@ def _view(
         reach *= max(count, 1)
     if reach >= 2**60:
         machine.fail(f"a tensor's size {list(shape)} overflows")
-    return storage.flat(machine, dtype).as_strided(shape, strides, start)
+    flat = storage.flat(machine, dtype)
+    if reach * flat.element_size() > max(MAX_GROWN, MAX_RATIO * len(storage.memory)):
+        machine.fail(f"a tensor of size {list(shape)} repeats a storage of {len(storage.memory)} bytes")
+    return flat.as_strided(shape, strides, start)
 
 
 def _tensor(
@@ -200,9 +206,10 @@ def _with_attributes(machine: Unpickler, tensor: Tensor, state: Any) -> Tensor:
 
 
 def _device(machine: Unpickler, kind: Any = "cpu", index: Any = None) -> device:
-    name = str(kind).partition(":")[0]
-    if name not in KNOWN:
-        machine.fail(f"the device {kind!r:.80} is none of {', '.join(KNOWN)}")
+    if not isinstance(kind, str) or kind.partition(":")[0] not in KNOWN:
+        machine.fail(f"the device {shown(kind)} is none of {', '.join(KNOWN)}")
+    if index is not None and type(index) is not int:
+        machine.fail(f"the index of a device is {shown(index)}")
     return device(kind, index)
 
 
@@ -215,7 +222,7 @@ class _NumpyType:
 
     def __init__(self, machine: Unpickler, code: Any, *flags: Any) -> None:
         if not isinstance(code, str) or code[:1] not in "biuf" or code[1:] not in ("1", "2", "4", "8"):
-            machine.fail(f"NumPy's dtype {code!r:.80} is none of a number")
+            machine.fail(f"NumPy's dtype {shown(code)} is none of a number")
         self.code, self.order = code, "<"
 
     def set_state(self, machine: Unpickler, state: Any) -> None:

@@ -47,6 +47,15 @@ class Record:
         self.attributes: dict[Any, Any] = {}
 
 
+def shown(value: Any) -> str:
+    """``value`` for a message; of containers, which may hold themselves or be of any depth, the kind."""
+    if isinstance(value, (str, bytes, bytearray)):
+        return repr(value[:80])
+    if value is None or isinstance(value, (bool, int, float, Global, lamina.dtype)):
+        return repr(value)[:80]
+    return f"a {type(value).__name__}"
+
+
 PLAIN_KEYS = (str, int, float, bool, bytes, type(None), lamina.dtype)
 Find = Callable[[str], "Global | None"]
 
@@ -108,7 +117,7 @@ class Unpickler:
         # What built-in containers, tensors and the numbers' checks raise when the values are of another kind.
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RuntimeError) as error:
             raise UnpicklingError(
-                f"{self.name}, at byte {self.opcode}: {type(error).__name__}: {error}"
+                f"{self.name}, at byte {self.opcode}: {type(error).__name__}: {str(error)[:300]}"
             ) from error
         self.opcode = end
         self.fail("the pickle is cut short")
@@ -185,12 +194,12 @@ class Unpickler:
 
     def call(self, function: Any, arguments: Any) -> Any:
         if not isinstance(function, Global) or function.make is None or type(arguments) is not tuple:
-            self.fail(f"{type(function).__name__} {function!r:.80} cannot be called")
+            self.fail(f"{type(function).__name__} {shown(function)} cannot be called")
         self.charge(arguments, *arguments)
         try:
             return function.make(self, *arguments)
         except TypeError as error:
-            self.fail(f"{function.name} with {len(arguments)} arguments: {error}")
+            self.fail(f"{function.name} with {len(arguments)} arguments: {str(error)[:300]}")
 
     def build(self, target: Any, state: Any) -> None:
         if isinstance(target, Record):
@@ -199,8 +208,8 @@ class Unpickler:
             self.charge(state)
             target.attributes.update(state)
         elif isinstance(target, OrderedDict) and isinstance(state, dict):
-            if not all(isinstance(key, str) and not key.startswith("__") for key in state):
-                self.fail("an ordered dict's attributes must have names")
+            if not all(isinstance(key, str) and not hasattr(OrderedDict, key) for key in state):
+                self.fail("an ordered dict's attributes must have names that it does not have itself")
             self.charge(state)
             target.__dict__.update(state)
         elif hasattr(target, "set_state"):
@@ -227,7 +236,7 @@ def _set(machine: Unpickler, items: Any = ()) -> set[Any]:
 
 def _encode(machine: Unpickler, text: str, encoding: str = "utf-8") -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1", "utf-8", "utf8", "ascii"):
-        machine.fail(f"a {type(text).__name__} cannot be encoded as {encoding!r:.80}")
+        machine.fail(f"a {type(text).__name__} cannot be encoded as {shown(encoding)}")
     return text.encode(encoding)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 import lamina
@@ -13,6 +14,7 @@ from lamina.io.folder import read_json
 
 C = TypeVar("C", bound="Config")
 MAX_SIZE = 1 << 31  # of any number in a configuration: what is larger is a broken file
+UNBOUND = ("token_id", "position", "window", "distance", "buckets")  # fields that may exceed any tensor
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _check(type(self).__name__, field.name, getattr(self, field.name), field.default, self.ZERO)
+            _check(type(self).__name__, field, getattr(self, field.name), self.ZERO)
         self.validate()
 
     def validate(self) -> None:
@@ -42,6 +44,19 @@ class Config:
         """Raise ShapeError with ``text`` unless the condition holds."""
         if not condition:
             raise ShapeError(f"{type(self).__name__}: {text}")
+
+    def check_sizes(self, tensors: Mapping[str, Any]) -> None:
+        """Raise ShapeError where a model would be larger than the tensors of its file can make it.
+
+        So a file of a few bytes cannot ask for a billion layers, which would be made before any is missed.
+        """
+        most = sum(math.prod(tensor.shape) for tensor in tensors.values())
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not int or any(word in field.name for word in UNBOUND):
+                continue
+            limit, what = (len(tensors), "tensors") if "layer" in field.name else (most, "numbers")
+            self.demand(value <= limit, f"{field.name} is {value}, but the file has {limit} {what}")
 
     @classmethod
     def from_dict(cls: type[C], data: Mapping[str, Any]) -> C:
@@ -84,19 +99,22 @@ class Config:
         return {"model_type": self.model_type, **{f.name: getattr(self, f.name) for f in fields(self)}}
 
 
-def _check(owner: str, name: str, value: Any, default: Any, zero: frozenset[str]) -> None:
-    """The kind of a field is the kind of its default; None says nothing."""
-    if value is None or default is None or not isinstance(default, (bool, int, float, str)):
+def _check(owner: str, field: Field[Any], value: Any, zero: frozenset[str]) -> None:
+    """The kind of a field is the one it is declared with; None says nothing."""
+    name, kind = field.name, str(field.type).removesuffix(" | None")
+    if value is None or kind not in ("bool", "int", "float", "str"):
         return
-    if isinstance(default, bool) or isinstance(default, str):
-        good, wanted = isinstance(value, type(default)), type(default).__name__
-    elif isinstance(default, int):
+    if kind in ("bool", "str"):
+        good, wanted = isinstance(value, bool if kind == "bool" else str), kind
+    elif kind == "int":
         whole = isinstance(value, int) and not isinstance(value, bool)
         free = name in zero or name.endswith("_token_id")
         good = whole and (-MAX_SIZE if free else 1) <= value < MAX_SIZE
         wanted = "a whole number" if free else "a positive whole number"
     else:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        good, wanted = number and abs(value) < 1e30, "a number"
+        share = "drop" in name  # the part that is dropped
+        good = number and (0 <= value <= 1 if share else abs(value) < 1e30)
+        wanted = "a number from 0 to 1" if share else "a number"
     if not good:
-        raise ShapeError(f"{owner}: {name} must be {wanted}, got {value!r}")
+        raise ShapeError(f"{owner}: {name} must be {wanted}, got {value!r:.80}")

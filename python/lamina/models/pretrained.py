@@ -14,6 +14,7 @@ import lamina
 from lamina._core import ShapeError, Tensor
 from lamina.io import QuantizedTensor, load_folder, safetensors
 from lamina.io.file import replace_file
+from lamina.io.state import weights_in
 from lamina.models.config import Config
 from lamina.models.network import Network
 from lamina.nn import Embedding, Linear, Module, init, quantized
@@ -66,11 +67,28 @@ class PretrainedModel(Network):
         folder = Path(path)
         config = cls.config_class.from_json(folder / "config.json", **changes)
         _, tensors = load_folder(folder, mmap=True)
-        with init.values_to_come():
-            model = cls(config)
-        if dtype is not None:
-            model.to(dtype)
-        model.load_checkpoint(tensors, str(folder))
+        return cls.from_tensors(config, weights_in(tensors, str(folder)), str(folder), dtype)
+
+    @classmethod
+    def from_tensors(
+        cls: type[M], config: Any, tensors: Mapping[str, Any], where: str, dtype: Any = None
+    ) -> M:
+        """The model of a configuration, with the tensors of a file that messages call ``where``.
+
+        Raises:
+            FileFormatError: the tensors do not fit the configuration.
+        """
+        try:
+            config.check_sizes(tensors)
+            with init.values_to_come():
+                model = cls(config)
+            if dtype is not None:
+                model.to(dtype)
+            model.load_checkpoint(tensors, where)
+        except lamina.FileFormatError:
+            raise
+        except (ShapeError, TypeError, IndexError, ArithmeticError, MemoryError) as error:
+            raise lamina.FileFormatError(f"{where}: {error}") from error
         return model.eval()
 
     def save_pretrained(self, path: str | os.PathLike[str]) -> None:

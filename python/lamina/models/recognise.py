@@ -64,7 +64,7 @@ def recognise(state: Mapping[str, Tensor]) -> tuple[str, int]:
         odd += [
             f"{key} is {tuple(state[key].shape)}, not {tuple(own[key].shape)}"
             for key in own
-            if key in state and state[key].shape != own[key].shape and not key.startswith(head)
+            if key in state and not _fits(state[key], own[key], key.startswith(head))
         ]
         if not odd:
             return name, state[f"{head}weight"].shape[0]
@@ -72,6 +72,13 @@ def recognise(state: Mapping[str, Tensor]) -> tuple[str, int]:
             nearest = len(odd), name, odd[0]
     near = f"; nearest is {nearest[1]}, but {nearest[2]}" if nearest else ""
     raise lamina.FileFormatError(f"the tensors are of no network that lamina.models.vision knows{near}")
+
+
+def _fits(given: Tensor, own: Tensor, head: bool) -> bool:
+    """Whether the sizes are the same, but for the first of the last layer, which counts classes."""
+    if not head:
+        return given.shape == own.shape
+    return given.ndim == own.ndim and given.shape[1:] == own.shape[1:] and given.shape[0] > 0
 
 
 def _optional(key: str) -> bool:
@@ -144,10 +151,13 @@ def network_of(state: Mapping[str, Tensor]) -> tuple[str, int, Network]:
         FileFormatError: as ``recognise`` does.
     """
     name, classes = recognise(state)
-    with init.values_to_come():
-        model = getattr(vision, name)(num_classes=classes)
-    counters = {key: value for key, value in model.state_dict().items() if _optional(key)}
-    model.load_state_dict({**counters, **state})
+    try:
+        with init.values_to_come():
+            model = getattr(vision, name)(num_classes=classes)
+        counters = {key: value for key, value in model.state_dict().items() if _optional(key)}
+        model.load_state_dict({**counters, **state})
+    except (RuntimeError, MemoryError) as error:  # a head whose bias is of another size, or a counter
+        raise lamina.FileFormatError(f"the tensors do not fit {name}: {error}") from error
     return name, classes, model
 
 

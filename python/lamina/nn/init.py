@@ -97,6 +97,9 @@ def trunc_normal_(
     Uniform numbers go through the inverse of the distribution function, so none is thrown away.
     """
 
+    if getattr(_waiting, "on", False):
+        return tensor
+
     def below(x: float) -> float:
         return (1.0 + math.erf((x - mean) / std / math.sqrt(2.0))) / 2.0
 

@@ -12,6 +12,7 @@ from lamina._core import ShapeError, Tensor
 from .registry import OPS, Node
 
 MAX_LOOP = 1_000_000  # turns of a Loop
+MAX_DEPTH = 64  # modules in modules that the dots of a name make
 # Operators whose inputs but the first are weights and biases.
 LAYERS = {"Conv", "ConvTranspose", "Gemm", "LayerNormalization", "InstanceNormalization", "PRelu"}
 
@@ -137,6 +138,8 @@ class GraphModule(nn.Module):
     def _place(self, name: str, number: int) -> tuple[nn.Module, str]:
         """Where a value goes: into modules as the dots of its name say, else under a number."""
         *parts, last = name.split(".")
+        if len(parts) > MAX_DEPTH:
+            return self, f"value_{number}"
         holder: nn.Module = self
         for part in parts:
             inner = holder._modules.get(part)

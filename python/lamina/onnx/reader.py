@@ -9,6 +9,7 @@ from typing import Any
 import lamina
 from lamina import _core
 from lamina._core import Tensor
+from lamina.io.file import MAX_DIMS, open_regular
 
 from .graph import Graph, GraphModule, Port
 from .registry import DTYPES, Node, operators
@@ -26,6 +27,7 @@ def load(f: Any) -> GraphModule:
 
     Raises:
         ImportError: the onnx package is missing: ``pip install lamina[onnx]``.
+        OSError: the file, or one beside it with weights, cannot be read.
         FileFormatError: the file is not what it claims to be.
         NotImplementedError: the graph has operators that lamina lacks; all are named.
 
@@ -39,7 +41,7 @@ def load(f: Any) -> GraphModule:
         name, folder, data = str(getattr(f, "name", type(f).__name__)), None, f.read()
     else:
         name, folder = os.fspath(f), os.path.dirname(os.path.abspath(f))
-        with open(f, "rb") as file:
+        with open_regular(f) as file:
             data = file.read()
     try:
         model = onnx.ModelProto.FromString(data)
@@ -75,7 +77,7 @@ class _Reader:
             if self.text(tensor.name) in values:
                 raise self.fail(f"two initialisers have the name {tensor.name!r}")
             values[tensor.name] = self.tensor(tensor)
-        graph = self.graph(self.model.graph, set(values), 0)
+        graph = self.graph(self.model.graph, (), 0)
         if self.lacking:
             listed = ", ".join(f"{kind} ({count})" for kind, count in sorted(self.lacking.items()))
             raise NotImplementedError(
@@ -84,8 +86,8 @@ class _Reader:
         graph.constants = {}
         return GraphModule(graph, values).eval()
 
-    def graph(self, proto: Any, outside: set[str], depth: int) -> Graph:
-        """The graph of a message; ``outside`` names what it may read besides its own values."""
+    def graph(self, proto: Any, outside: tuple[set[str], ...], depth: int) -> Graph:
+        """The graph of a message; ``outside`` has the names of the graphs around it, which it may read."""
         if depth > MAX_NESTING:
             raise self.fail(f"graphs are nested more than {MAX_NESTING} deep")
         if proto.sparse_initializer:
@@ -93,19 +95,20 @@ class _Reader:
         weights = {self.text(tensor.name) for tensor in proto.initializer}
         inputs = [self.port(port) for port in proto.input if port.name not in weights]
         constants = {t.name: self.tensor(t) for t in proto.initializer} if depth else {}
-        known = outside | weights | {port.name for port in inputs}
+        own = weights | {port.name for port in inputs}
+        known = (*outside, own)
         nodes = []
         for message in proto.node:
             node = self.node(message, known, depth)
             for name in node.outputs:
-                if name in known and name not in outside:
+                if name in own:
                     raise self.fail(f"{node} writes {name!r}, which is there already")
-            known |= {name for name in node.outputs if name}
+            own.update(name for name in node.outputs if name)
             if not self.is_weight(node):
                 nodes.append(node)
         outputs = [self.port(port) for port in proto.output]
         for port in outputs:
-            if port.name not in known:
+            if not any(port.name in names for names in known):
                 raise self.fail(f"the graph's output {port.name!r} is computed by no node")
         if not outputs:
             raise self.fail("the graph has no outputs")
@@ -121,7 +124,7 @@ class _Reader:
         self.values[node.outputs[0]] = value
         return True
 
-    def node(self, message: Any, known: set[str], depth: int) -> Node:
+    def node(self, message: Any, known: tuple[set[str], ...], depth: int) -> Node:
         for name in (message.op_type, message.name, message.domain, *message.input, *message.output):
             self.text(name)
         version = self.versions.get(message.domain or "", self.versions.get("ai.onnx", 0))
@@ -135,7 +138,7 @@ class _Reader:
         if not node.outputs:
             raise self.fail(f"{node} has no outputs")
         for name in node.inputs:
-            if name and name not in known:
+            if name and not any(name in names for names in known):
                 raise self.fail(f"{node} reads {name!r}, which is not there before it")
         for attribute in message.attribute:
             self.text(attribute.name)
@@ -184,8 +187,8 @@ class _Reader:
         what = f"tensor {message.name!r}"
         if dtype is None:
             raise self.fail(f"{what} has ONNX's dtype {message.data_type}, which lamina lacks")
-        if any(n < 0 for n in shape):
-            raise self.fail(f"{what} has the shape {list(shape)}")
+        if len(shape) > MAX_DIMS or any(n < 0 for n in shape):
+            raise self.fail(f"{what} has the shape {list(shape[:MAX_DIMS])}")
         data = self.external(message, what) if message.data_location == message.EXTERNAL else message.raw_data
         try:
             if data or message.HasField("raw_data"):
@@ -214,12 +217,12 @@ class _Reader:
         try:
             offset, length = int(entries.get("offset", 0)), entries.get("length")
             path = os.path.join(self.folder, place)
-            size = os.path.getsize(path)
-            count = size - offset if length is None else int(length)
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                count = size - offset if length is None else int(length)
+                if offset < 0 or count < 0 or offset + count > size:
+                    raise ValueError(f"it takes bytes {offset} to {offset + count} of {size} in {place!r}")
+                file.seek(offset)
+                return file.read(count)
         except ValueError as error:
             raise self.fail(f"{what}: {error}") from error
-        if offset < 0 or count < 0 or offset + count > size:
-            raise self.fail(f"{what} takes bytes {offset} to {offset + count} of {place!r}, which has {size}")
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return file.read(count)

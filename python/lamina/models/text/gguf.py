@@ -21,7 +21,6 @@ from lamina.models.text.llama import (
 from lamina.models.text.plan import lay_out
 from lamina.models.text.spm import SPMTokenizer
 from lamina.models.text.tokenizer import Tokenizer
-from lamina.nn import init
 
 ARCHITECTURES: dict[str, type[LlamaForCausalLM]] = {
     "llama": LlamaForCausalLM,
@@ -106,8 +105,6 @@ def model_of(metadata: Mapping[str, Any], tensors: Mapping[str, Any], where: str
         raise ShapeError(f"GGUF: architecture {name!r} is none of {', '.join(ARCHITECTURES)}")
     kind = ARCHITECTURES[name]
     config = kind.config_class.from_dict(config_of(metadata, tensors, name))
-    with init.values_to_come():
-        model = kind(config)
     state: dict[str, Any] = {}
     for key, value in tensors.items():
         own = own_name(key, SANDWICH_NAMES if config.SANDWICH else NAMES)
@@ -119,12 +116,12 @@ def model_of(metadata: Mapping[str, Any], tensors: Mapping[str, Any], where: str
         if name == "llama" and (".q_proj." in own or ".k_proj." in own):
             value = _halves(value, config.head_dim or 0)
         state[own] = value
-    model.load_checkpoint(state, where)
+    model = kind.from_tensors(config, state, where)
     if "rope_freqs.weight" in tensors:
         for rotary in model.model._rotary.values():
             rotary.divide(tensors["rope_freqs.weight"])
     lay_out(model)
-    return model.eval()
+    return model
 
 
 def _halves(value: Any, size: int) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lamina
+from lamina.io.file import open_regular
 from lamina.io.folder import read_json
 from lamina.models.text.tokenizer import Tokenizer
 
@@ -39,10 +40,13 @@ class HubTokenizer(Tokenizer):
         except ImportError as error:
             raise ImportError('tokenizer.json needs tokenizers: pip install "lamina[text]"') from error
         folder = Path(path)
-        text = (folder / "tokenizer.json").read_bytes()
+        with open_regular(folder / "tokenizer.json") as file:
+            text = file.read()
         try:
             self._library = Library.from_buffer(text)
-        except Exception as error:  # the library raises no other kind
+        except BaseException as error:  # what the library raises where it panics is no Exception
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise lamina.FileFormatError(f"{folder / 'tokenizer.json'}: {error}") from error
         self._library.no_padding()
         self._library.no_truncation()

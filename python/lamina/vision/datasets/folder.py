@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lamina._core import FileFormatError
+from lamina.io.file import open_regular
 from lamina.utils.data import Dataset
 
 from ..transforms.functional.kind import pillow
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+# An image may have so many pixels, or so many for each of its bytes if that is more.
+MAX_PIXELS, MAX_PACKED = 1 << 25, 256
 
 
 def default_loader(path: str | os.PathLike) -> Any:
@@ -25,8 +29,14 @@ def default_loader(path: str | os.PathLike) -> Any:
     """
     image_module = pillow()
     try:
-        with open(path, "rb") as file:
-            return image_module.open(file).convert("RGB")
+        with open_regular(path) as raw, io.BufferedReader(raw) as file:
+            image = image_module.open(file)
+            if image.format == "EPS":
+                raise ValueError("it is a program in PostScript, which would be run")
+            pixels, size = image.width * image.height, os.fstat(raw.fileno()).st_size
+            if pixels > max(MAX_PIXELS, MAX_PACKED * size):
+                raise ValueError(f"it claims {pixels} pixels in {size} bytes")
+            return image.convert("RGB")
     except FileNotFoundError:
         raise
     except Exception as error:  # of many kinds
@@ -85,10 +95,8 @@ class DatasetFolder(Dataset):
         samples: list[tuple[str, int]] = []
         empty = []
         for name, number in self.class_to_idx.items():
-            found = []
-            for folder, _, files in sorted(os.walk(os.path.join(self.root, name), followlinks=True)):
-                paths = (os.path.join(folder, file) for file in sorted(files))
-                found += [(path, number) for path in paths if counts(path)]
+            paths = _files(os.path.join(self.root, name))
+            found = [(path, number) for path in paths if counts(path)]
             samples += found
             if not found:
                 empty.append(name)
@@ -114,6 +122,24 @@ class DatasetFolder(Dataset):
         lines = [f"Dataset {type(self).__name__}", f"    Number of datapoints: {len(self)}"]
         lines.append(f"    Root location: {self.root}")
         return "\n".join(lines)
+
+
+def _files(root: str) -> Iterator[str]:
+    """The files below a folder, sorted by folder and name.
+
+    A folder that several links lead to counts once: links may lead round in circles.
+    """
+    seen, found = set(), []
+    for folder, inner, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            inner.clear()
+            continue
+        seen.add(real)
+        inner.sort()
+        found.append((folder, sorted(files)))
+    for folder, files in sorted(found):
+        yield from (os.path.join(folder, file) for file in files)
 
 
 class ImageFolder(DatasetFolder):
