@@ -163,6 +163,25 @@ def nll_loss(
     return losses.sum() if reduction == "sum" else losses.sum() / scale.sum()
 
 
+def cross_entropy(
+    x: Array,
+    target: Array,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array:
+    """With smoothing, the mean divides by the weights of the targets all the same."""
+    logp = np.log(softmax(x, 1))
+    own = nll_loss(logp, target, weight, ignore_index, reduction)
+    w = np.ones(x.shape[1]) if weight is None else weight
+    keep = target != ignore_index
+    even = -(np.moveaxis(logp, 1, -1) @ w) * keep / x.shape[1]
+    if reduction != "none":
+        even = even.sum() / (w[target[keep]].sum() if reduction == "mean" else 1)
+    return (1 - label_smoothing) * own + label_smoothing * even
+
+
 def scatter(x: Array, dim: int, index: Array, src: Any, reduce: str | None = None) -> Array:
     y, values = x.copy(), np.broadcast_to(src, index.shape) if np.isscalar(src) else src
     for at in np.ndindex(index.shape):

@@ -63,10 +63,51 @@ def test_beside_pytorch() -> None:
         for start in (x.log_softmax(2), log_probs):
             output = loss(start, targets, of.tensor([12, 9, 6]), of.tensor([4, 3, 4]))
             output.backward()
-        found.append((output, x.grad, log_probs.grad, repr(loss)))
+        found.append([output, x.grad, log_probs.grad, repr(loss)])
+    # Where no way is short enough the loss is infinite, and its gradient is no number.
+    for of, seen in zip((lamina, torch), found, strict=True):
+        x = of.tensor(array(6, 2, 5)).log_softmax(2).requires_grad_()
+        flat = of.tensor([1, 2, 3, 4, 1, 2, 2])
+        of.nn.functional.ctc_loss(x, flat, (4, 6), (5, 2), reduction="sum").backward()
+        seen += (x.grad,)
+    close(found[0][4], found[1][4].numpy())
+    assert np.isnan(found[0][4].numpy()).any()
     assert found[0][3] == found[1][3]
     for mine, other in zip(found[0][:3], found[1][:3], strict=True):
         close(mine, other.detach().numpy())
+
+
+def test_long_rows_and_sharp_probabilities() -> None:
+    """Twice as many places as a vector is wide; the same sequence alone and among others, on any threads."""
+    x = array(90, 3, 40) * 30
+    targets, times, sizes = np.arange(90).reshape(3, 30) % 39 + 1, [90, 61, 90], [30, 30, 11]
+    results = []
+    for threads in (1, 2):
+        before = lamina.get_num_threads()
+        lamina.set_num_threads(threads)
+        start = tensor(x).requires_grad_()
+        each = F.ctc_loss(start.log_softmax(2), tensor(targets), times, sizes, reduction="none")
+        each.sum().backward()
+        results.append((each.tolist(), start.grad.numpy()))
+        lamina.set_num_threads(before)
+    assert results[0][0] == results[1][0]
+    assert (results[0][1] == results[1][1]).all()
+    assert (results[0][1][61:, 1] == 0).all()
+    for i in range(3):
+        alone = tensor(x[:, i]).log_softmax(1)
+        one = F.ctc_loss(alone, tensor(targets[i]), times[i : i + 1], sizes[i : i + 1], reduction="none")
+        close(one, results[0][0][i])
+    # One step of gradient descent in the direction of the gradient, by differences.
+    slope = results[0][1]
+    moved = [tensor(x + sign * 1e-6 * slope).log_softmax(2) for sign in (1, -1)]
+    ends = [F.ctc_loss(at, tensor(targets), times, sizes, reduction="sum").item() for at in moved]
+    np.testing.assert_allclose((ends[0] - ends[1]) / 2e-6, (slope**2).sum(), rtol=1e-6)
+
+
+def test_the_gradient_of_the_gradient_is_refused() -> None:
+    x = tensor(array(4, 1, 3)).log_softmax(2).requires_grad_()
+    with pytest.raises(NotImplementedError, match="ctc_loss"):
+        lamina.autograd.grad(F.ctc_loss(x, lamina.tensor([[1]]), [4], [1]), x, create_graph=True)
 
 
 def loss(shape: Any, targets: Any, times: Any, sizes: Any, blank: int = 0) -> Callable[[], Any]:

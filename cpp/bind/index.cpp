@@ -253,6 +253,7 @@ void bind_index(py::module_& m) {
   with_inplace(m, "tril", &ops::tril, arg("diagonal") = 0, Free());
   with_inplace(m, "triu", &ops::triu, arg("diagonal") = 0, Free());
   m.def("_nonzero", &ops::nonzero, Free());
+  m.def("_searchsorted", &ops::searchsorted, Free());
   m.def("embedding", &ops::embedding, arg("weight"), arg("indices"), arg("padding_idx") = py::none(), Free());
   bind_scatter(m);
 }

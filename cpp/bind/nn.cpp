@@ -121,38 +121,6 @@ void bind_norms(py::module_& m) {
       arg("momentum"), arg("eps"), Free());
 }
 
-// -sum p log q with class indices; smoothing spreads a share of the weight evenly over all classes.
-Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore,
-                     Reduction reduction, double smoothing) {
-  const int64_t dim = x.ndim() == 1 ? 0 : 1;
-  const Tensor logp = ops::log_softmax(x, dim);
-  const Tensor nll = ops::nll_loss(logp, target, weight, ignore, reduction);
-  if (smoothing == 0) return nll;
-  if (!(smoothing > 0 && smoothing <= 1))
-    fail<ShapeError>("cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", smoothing);
-  const int64_t classes = logp.size(static_cast<int>(dim));
-  Tensor weighted = logp;
-  if (weight.defined()) {
-    Shape shape(logp.ndim(), 1);
-    shape[static_cast<int>(dim)] = classes;
-    weighted = ops::mul(logp, ops::reshape(weight, shape));
-  }
-  const Tensor keep = ops::ne(target, Scalar(ignore));
-  const Tensor even = ops::mul(ops::neg(ops::sum(weighted, {dim}, false)), ops::to(keep, logp.dtype()));
-  Tensor smooth = even;
-  if (reduction != Reduction::None) smooth = ops::sum(even, {}, false);
-  if (reduction == Reduction::Mean) {
-    Tensor count = ops::to(keep, logp.dtype());
-    if (weight.defined()) {
-      const Tensor safe = ops::where(keep, target, 0);
-      count =
-          ops::mul(count, ops::reshape(ops::index_select(weight, 0, ops::reshape(safe, {-1})), safe.shape()));
-    }
-    smooth = ops::div(smooth, ops::sum(count, {}, false));
-  }
-  return ops::add(ops::mul(nll, 1 - smoothing), ops::mul(smooth, smoothing / static_cast<double>(classes)));
-}
-
 void bind_losses(py::module_& m) {
   m.def(
       "nll_loss",
@@ -166,10 +134,12 @@ void bind_losses(py::module_& m) {
       "cross_entropy",
       [](const Tensor& x, const Tensor& target, const MaybeTensor& weight, int64_t ignore,
          const std::string& reduction, double smoothing) {
-        return cross_entropy(x, target, weight, ignore, reduction_from(reduction), smoothing);
+        return ops::cross_entropy(x, target, weight, ignore, reduction_from(reduction), smoothing);
       },
       arg("input"), arg("target"), arg("weight") = none(), arg("ignore_index") = -100,
       arg("reduction") = "mean", arg("label_smoothing") = 0.0, Free());
+  m.def("ctc_loss", &ops::ctc_loss, arg("log_probs"), arg("labels"), arg("first_label"), arg("label_count"),
+        arg("step_count"), arg("blank"), arg("zero_infinity"), Free());
 }
 
 Cell cell_from(const std::string& word) {

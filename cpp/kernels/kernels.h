@@ -5,6 +5,8 @@
 
 #include "base/dtype.h"
 #include "base/limits.h"
+#include "kernels/loss.h"
+#include "kernels/optim.h"
 #include "kernels/quantized.h"
 #include "kernels/recurrent.h"
 
@@ -111,7 +113,7 @@ struct Rows {
   int64_t inner;
 };
 
-enum class ScanOp : uint8_t { Sum, Prod, Max, Min, LogSumExp, count };
+enum class ScanOp : uint8_t { Sum, Prod, LogSumExp, count };
 
 // ---- matrix products
 
@@ -243,29 +245,6 @@ static constexpr int64_t attention_random_blocks(const Attention& a) {
   return a.batch * a.heads * ((a.keys + 7) / 8) * ((a.queries + 63) / 64 * 64);
 }
 
-// ---- optimizers
-
-// One parameter tensor of an optimizer step; all arrays have n contiguous values of one dtype (float32 or
-// float64).
-struct OptimItem {
-  void* param;
-  const void* grad;
-  void* state[3];  // sgd: momentum; adam: m, v, v_max; rmsprop: square, grad average, momentum; adagrad: sum
-  int64_t n;
-  bool first;  // sgd: the momentum buffer is not yet filled, buffer := grad
-};
-struct OptimStep {
-  enum class Kind : uint8_t { Sgd, Adam, RmsProp, Adagrad } kind;
-  Dtype dtype;
-  int64_t count;
-  const OptimItem* items;
-  int64_t step;  // adam, adagrad: 1 at the first call
-  double lr, weight_decay, eps;
-  double momentum, dampening;  // sgd; rmsprop (momentum)
-  double beta1, beta2;         // adam; rmsprop alpha = beta2; adagrad lr_decay = beta1
-  bool nesterov, maximize, decoupled /* AdamW */, amsgrad, centered;
-};
-
 // ---- the table
 
 // One per ISA or device; every entry is filled. *_scratch functions give bytes of scratch memory (64-byte
@@ -294,6 +273,8 @@ struct Kernels {
   void (*moments)(const Rows&, const void* in, double correction, void* mean, void* var);
   void (*scan)(ScanOp, Dtype in, const Rows& out, const void* x,
                void* y);  // integers and bool accumulate in int64 (out dtype)
+  // the largest (smallest) so far and its latest place; NaN wins
+  void (*running_extreme)(bool max, const Rows&, const void* x, void* y, int64_t* places);
   // stable; NaN counts as largest. indices int64 positions along n.
   void (*sort)(bool descending, const Rows&, const void* in, void* values, int64_t* indices, void* scratch);
   size_t (*sort_scratch)(const Rows&);
@@ -304,15 +285,26 @@ struct Kernels {
 
   void (*softmax)(bool log, const Rows&, const void* x, void* y);
   void (*softmax_grad)(bool log, const Rows&, const void* g, const void* y, void* dx);
-  void (*logsumexp)(const Rows&, const void* x, void* y);  // (outer, inner)
+  // y (outer, inner). With `shift`, which gets a number near the largest x (or 0): less that.
+  void (*logsumexp)(const Rows&, const void* x, void* y, void* shift);
   // logp (n, classes, inner), target int64 (n, inner), weight (classes) or null. loss (n, inner) = -w * logp,
   // 0 where target == ignore; total = {sum of losses, sum of weights} in double, summed in a fixed order. Any
-  // of loss, total may be null.
-  void (*nll_loss)(const Rows&, const void* logp, const int64_t* target, const void* weight, int64_t ignore,
-                   void* loss, double* total);
+  // of loss, total may be null. With `sums`, logp is made of logits and of the sums in it.
+  void (*nll_loss)(const Rows&, const void* logp, const CrossEntropy* sums, const int64_t* target,
+                   const void* weight, int64_t ignore, void* loss, double* total);
   // dx = -w * g (scaled by `scale`) at the target, else 0. g has (n, inner) values, or one where g_single.
   void (*nll_loss_grad)(const Rows&, const void* g, bool g_single, const int64_t* target, const void* weight,
                         int64_t ignore, double scale, void* dx);
+  // dx = g * scale * slope; g as above.
+  void (*cross_entropy_grad)(const CrossEntropy&, const void* x, const void* g, bool g_single, double scale,
+                             void* dx);
+  // loss (batch): inf where no way has so few steps. ways: see CtcLoss.
+  void (*ctc_loss)(const CtcLoss&, const void* logp, void* loss, void* ways, void* scratch);
+  // dx = g * (p - the share of ways through the class), as if the p of a step summed to 1; where loss is inf
+  // NaN, or 0 with `zero_infinity`. 0 behind a sequence's end.
+  void (*ctc_loss_grad)(const CtcLoss&, const void* logp, const void* loss, const void* ways, const void* g,
+                        bool zero_infinity, void* dx, void* scratch);
+  size_t (*ctc_loss_scratch)(const CtcLoss&);
 
   void (*gemm)(const Gemm&, void* scratch);
   size_t (*gemm_scratch)(const Gemm&);
@@ -366,6 +358,10 @@ struct Kernels {
   size_t (*recurrent_grad_scratch)(const Recurrent&);
 
   void (*index_bounds)(const int64_t* index, int64_t n, int64_t* lo, int64_t* hi);
+  // places (rows, m) of wanted (rows, m) in ascending rows of n; row_step 0: in the same row. float32,
+  // float64 and int64. Left of equal ones, or right.
+  void (*searchsorted)(bool right, Dtype, int64_t rows, int64_t n, int64_t row_step, int64_t m,
+                       const void* sorted, const void* wanted, int64_t* places);
   void (*index_read)(const Index&);  // values = table[index]
   void (*index_write)(
       const Index&,

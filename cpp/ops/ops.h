@@ -217,6 +217,8 @@ Pair cummin(const Tensor& x, int64_t dim);
 Tensor logcumsumexp(const Tensor& x, int64_t dim);
 Pair sort(const Tensor& x, int64_t dim, bool descending);
 Pair topk(const Tensor& x, int64_t k, int64_t dim, bool largest);
+// The place of each value in an ascending row (the last dimension), int64: before equal ones, or behind.
+Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right);
 Tensor flip(const Tensor& x, const Dims& dims);
 Tensor softmax(const Tensor& x, int64_t dim, MaybeDtype dtype = {});
 Tensor log_softmax(const Tensor& x, int64_t dim, MaybeDtype dtype = {});
@@ -225,6 +227,14 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim);
 // undefined.
 Tensor nll_loss(const Tensor& logp, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                 Reduction reduction);
+// The same of logits.
+Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                     Reduction reduction, double smoothing);
+// log_probs (t, n, classes); sequence i has label_count[i] of the labels from first_label[i] on, and
+// step_count[i] steps. Gives (n).
+Tensor ctc_loss(const Tensor& log_probs, const Tensor& labels, const std::vector<int64_t>& first_label,
+                const std::vector<int64_t>& label_count, const std::vector<int64_t>& step_count,
+                int64_t blank, bool zero_infinity);
 
 // ---- index (index.cpp)
 // x[indices]: one int64 or bool tensor, or an undefined one (":"), per leading dimension of x.

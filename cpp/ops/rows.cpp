@@ -63,9 +63,8 @@ Tensor arg_only(bool largest, const Tensor& x, std::optional<int64_t> dim, bool 
 }
 
 Tensor scan(ScanOp op, const Tensor& input, const RowView& view, Dtype out_dtype) {
-  const bool adds = op == ScanOp::Sum || op == ScanOp::Prod;
-  // The kernel writes running sums of integers as int64.
-  if (adds && !is_floating(out_dtype) && out_dtype != Dtype::Int64)
+  // The kernel writes those of integers as int64.
+  if (!is_floating(out_dtype) && out_dtype != Dtype::Int64)
     return to(scan(op, input, view, Dtype::Int64), out_dtype);
   const Tensor y = empty(input.shape(), out_dtype);
   Rows rows = view.rows;
@@ -79,18 +78,12 @@ Dtype scan_type(const Tensor& x) { return is_floating(x.dtype()) ? x.dtype() : D
 // Sum of everything from each place to the end.
 Tensor reverse_cumsum(const Tensor& x, int dim) { return flip(cumsum(flip(x, {dim}), dim), {dim}); }
 
-Pair running_extreme(ScanOp op, const Tensor& x, int64_t dim_number, const char* name) {
-  const RowView view(x, dim_number, name);
-  const Tensor y = scan(op, x, view, x.dtype());
-  // The place of the latest element that equals the running extreme: the running maximum of its positions.
-  Shape shape(x.ndim(), 1);
-  if (x.ndim()) shape[view.dim] = view.rows.n;
-  const Tensor places = reshape(arange(0, Scalar(view.rows.n), 1, Dtype::Int64), shape);
-  const Tensor here = logical_or(eq(x, y), is_floating(x.dtype()) ? isnan(x) : ne(x, x));
-  const Tensor marked = contiguous(where(here, places, 0));
-  const RowView marks(marked, view.dim, name);
-  const Tensor indices = scan(ScanOp::Max, marked, marks, Dtype::Int64);
-  record_picked(op == ScanOp::Max ? "CummaxBackward0" : "CumminBackward0", y, x, indices, view.dim, true);
+Pair running_extreme(bool largest, const Tensor& x, int64_t dim, const char* op, const char* node) {
+  const RowView view(x, dim, op);
+  const Tensor y = empty(x.shape(), x.dtype()), indices = empty(x.shape(), Dtype::Int64);
+  if (x.numel())
+    x.kernels().running_extreme(largest, view.rows, view.x.data(), y.data(), indices.data_as<int64_t>());
+  record_picked(node, y, x, indices, view.dim, true);
   return {y, indices};
 }
 
@@ -153,8 +146,12 @@ Tensor cumprod(const Tensor& input, int64_t dim, MaybeDtype dtype) {
   return y;
 }
 
-Pair cummax(const Tensor& x, int64_t dim) { return running_extreme(ScanOp::Max, x, dim, "cummax"); }
-Pair cummin(const Tensor& x, int64_t dim) { return running_extreme(ScanOp::Min, x, dim, "cummin"); }
+Pair cummax(const Tensor& x, int64_t dim) {
+  return running_extreme(true, x, dim, "cummax", "CummaxBackward0");
+}
+Pair cummin(const Tensor& x, int64_t dim) {
+  return running_extreme(false, x, dim, "cummin", "CumminBackward0");
+}
 
 Tensor logcumsumexp(const Tensor& x, int64_t dim) {
   if (!is_floating(x.dtype()))
@@ -205,6 +202,27 @@ Pair topk(const Tensor& x, int64_t k, int64_t dim, bool largest) {
   }
   record_picked("TopkBackward0", values, x, indices, view.dim, true);
   return {values, indices};
+}
+
+Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right) {
+  const int n = sorted.ndim();
+  bool fits = n == 1 || n == values.ndim();
+  for (int d = 0; d + 1 < n && fits; ++d) fits = sorted.size(d) == values.size(d);
+  if (n == 0 || !fits)
+    fail<ShapeError>("searchsorted: boundaries of ", sorted.shape(), " and input of ", values.shape(),
+                     " must be equal in all dimensions but the last, unless the boundaries have 1");
+  const bool floats = is_floating(sorted.dtype()) || is_floating(values.dtype());
+  const auto holds = [](const Tensor& x) { return x.dtype() == Dtype::Float32 || is_half(x.dtype()); };
+  const Dtype dtype = !floats                          ? Dtype::Int64
+                      : holds(sorted) && holds(values) ? Dtype::Float32
+                                                       : Dtype::Float64;
+  const Tensor in = contiguous(to(detach(sorted), dtype)), wanted = contiguous(to(detach(values), dtype));
+  const Tensor places = empty(values.shape(), Dtype::Int64);
+  if (places.numel() == 0) return places;
+  const int64_t size = in.size(n - 1), m = n == 1 ? wanted.numel() : wanted.size(n - 1);
+  in.kernels().searchsorted(right, dtype, wanted.numel() / m, size, n == 1 ? 0 : size, m, in.data(),
+                            wanted.data(), places.data_as<int64_t>());
+  return places;
 }
 
 Tensor flip(const Tensor& x, const Dims& dims) {

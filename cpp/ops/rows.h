@@ -15,4 +15,8 @@ struct RowView {
   bool empty() const { return x.numel() == 0; }
 };
 
+namespace ops {
+void check_floating(const char* op, const Tensor& x);
+}
+
 }  // namespace lamina

@@ -139,21 +139,10 @@ def searchsorted(
             f"searchsorted: side can only be 'left' or 'right', in agreement with right; got {side!r}"
         )
     sequence = sorted_sequence if sorter is None else sorted_sequence.gather(-1, sorter)
-    rows, wanted = _array(sequence), _array(input) if isinstance(input, Tensor) else np.asarray(input)
-    if rows.ndim == 0 or (rows.ndim > 1 and rows.shape[:-1] != wanted.shape[:-1]):
-        raise ShapeError(
-            f"searchsorted: boundaries of {rows.shape} and input of {wanted.shape} must be equal in all "
-            f"dimensions but the last, unless the boundaries have 1"
-        )
-    edge: Any = "right" if right or side == "right" else "left"
-    if rows.ndim == 1:
-        found = np.asarray(np.searchsorted(rows, wanted, edge))
-    else:
-        found = np.empty(wanted.shape, np.int64)
-        for at in np.ndindex(rows.shape[:-1]):
-            found[at] = np.searchsorted(rows[at], wanted[at], edge)
-    result = _core.from_numpy(found.astype(np.int32 if out_int32 else np.int64))
-    return _core._into_out(result, out)
+    if not isinstance(input, Tensor):
+        input = _core.full((), input, _core.int64 if isinstance(input, int) else _core.float64)
+    found = _core._searchsorted(sequence, input, right or side == "right")
+    return _core._into_out(found.to(_core.int32) if out_int32 else found, out)
 
 
 def bucketize(

@@ -1,5 +1,5 @@
-// Running sums, products, maxima, minima and log-sum-exps along n of (outer, n, inner). Sums and products of
-// floats run in double.
+// Running sums, products and log-sum-exps along n of (outer, n, inner). Sums and products of floats run in
+// double. Extremes: running_extreme.cpp.
 #include <cmath>
 
 #include "kernels/cpu/element.h"
@@ -20,16 +20,12 @@ constexpr int64_t kPart = 32768;  // elements that a part has at least
 template <ScanOp op, class C>
 struct Running {
   static constexpr bool kFloat = C(0.5) != C(0);
-  using A = typename Either<kFloat && (op == ScanOp::Sum || op == ScanOp::Prod), double, C>::Type;
+  using A = typename Either<kFloat, double, C>::Type;
   A value;
 
   static Running start(C first) { return {static_cast<A>(first)}; }
   void take(A x) {
-    if constexpr (op == ScanOp::Max) {
-      value = x != x ? x : (value < x ? x : value);
-    } else if constexpr (op == ScanOp::Min) {
-      value = x != x ? x : (x < value ? x : value);
-    } else if constexpr (kFloat) {
+    if constexpr (kFloat) {
       value = op == ScanOp::Sum ? value + x : value * x;
     } else {  // integers wrap around
       const uint64_t a = static_cast<uint64_t>(value), b = static_cast<uint64_t>(x);
@@ -163,8 +159,7 @@ const ScanLoops& loops_of(Dtype in) {
   } else {
     by_dtype(in, [&](auto type) {
       using S = decltype(type);
-      constexpr bool picks = op == ScanOp::Max || op == ScanOp::Min;
-      using T = typename Either<picks || kIsFloat<S>, S, int64_t>::Type;
+      using T = typename Either<kIsFloat<S>, S, int64_t>::Type;
       loops = &Scan<op, S, T>::loops;
     });
   }
@@ -175,10 +170,6 @@ const ScanLoops& loops_of(ScanOp op, Dtype in) {
   switch (op) {
     case ScanOp::Prod:
       return loops_of<ScanOp::Prod>(in);
-    case ScanOp::Max:
-      return loops_of<ScanOp::Max>(in);
-    case ScanOp::Min:
-      return loops_of<ScanOp::Min>(in);
     case ScanOp::LogSumExp:
       return loops_of<ScanOp::LogSumExp>(in);
     default:

@@ -229,23 +229,26 @@ void softmax_grad_columns(bool log, bool streamed, const T* g, const T* y, T* dx
 }
 
 template <class T>
-void logsumexp_rows(const Rows& r, const T* x, T* y) {
+void logsumexp_rows(const Rows& r, const T* x, T* y, T* shifts) {
   using C = Compute<T>;
   for_rows(r, [&](int64_t i) {
     const C top = row_max(x + i * r.n, r.n);
     const C shift = __builtin_isinf(top) ? C(0) : top;
     const double sum = static_cast<double>(sum_exp(x + i * r.n, r.n, shift, [](int64_t, Lanes<T>, auto) {}));
-    y[i] = element_of<T>(static_cast<C>(::log(sum) + static_cast<double>(shift)));
+    y[i] = element_of<T>(static_cast<C>(::log(sum) + (shifts ? 0 : static_cast<double>(shift))));
+    if (shifts) shifts[i] = element_of<T>(shift);
   });
 }
 
 template <class T>
-void logsumexp_columns(const T* x, T* y, int64_t n, int64_t inner, int64_t columns) {
+void logsumexp_columns(const T* x, T* y, T* shifts, int64_t n, int64_t inner, int64_t columns) {
   using V = Lanes<T>;
   alignas(64) Compute<T> shift[kColumns], sum[kColumns];
   column_sums(x, n, inner, columns, shift, sum);
   for_vectors<V>(columns, [&](int64_t j, auto lanes) {
-    put_lanes(y + j, lamina::LAMINA_ISA::log(get_lanes(sum + j, lanes)) + get_lanes(shift + j, lanes), lanes);
+    const V log_sum = lamina::LAMINA_ISA::log(get_lanes(sum + j, lanes)), top = get_lanes(shift + j, lanes);
+    put_lanes(y + j, shifts ? log_sum : log_sum + top, lanes);
+    if (shifts) put_lanes(shifts + j, top, lanes);
   });
 }
 
@@ -291,15 +294,16 @@ void softmax_grad(bool log, const Rows& r, const void* g, const void* y, void* d
   });
 }
 
-void logsumexp(const Rows& r, const void* x, void* y) {
+void logsumexp(const Rows& r, const void* x, void* y, void* shift) {
   by_float(r.dtype, [&](auto type) {
     using T = decltype(type);
     const T* in = static_cast<const T*>(x);
-    T* out = static_cast<T*>(y);
-    if (r.inner == 1) return logsumexp_rows(r, in, out);
+    T *out = static_cast<T*>(y), *shifts = static_cast<T*>(shift);
+    if (r.inner == 1) return logsumexp_rows(r, in, out, shifts);
     for_column_groups(r, [&](int64_t outer, int64_t first, int64_t columns) {
-      logsumexp_columns(in + outer * r.n * r.inner + first, out + outer * r.inner + first, r.n, r.inner,
-                        columns);
+      const int64_t to = outer * r.inner + first;
+      logsumexp_columns(in + outer * r.n * r.inner + first, out + to, shifts ? shifts + to : nullptr, r.n,
+                        r.inner, columns);
     });
   });
 }

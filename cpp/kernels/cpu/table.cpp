@@ -22,6 +22,7 @@ static constexpr Kernels make_table() {
   table.arg_reduce = arg_reduce;
   table.moments = moments;
   table.scan = scan;
+  table.running_extreme = running_extreme;
   table.sort = sort;
   table.sort_scratch = sort_scratch;
   table.topk = topk;
@@ -31,6 +32,10 @@ static constexpr Kernels make_table() {
   table.logsumexp = logsumexp;
   table.nll_loss = nll_loss;
   table.nll_loss_grad = nll_loss_grad;
+  table.cross_entropy_grad = cross_entropy_grad;
+  table.ctc_loss = ctc_loss;
+  table.ctc_loss_grad = ctc_loss_grad;
+  table.ctc_loss_scratch = ctc_loss_scratch;
   table.gemm = gemm;
   table.gemm_scratch = gemm_scratch;
   table.attention = attention;
@@ -59,6 +64,7 @@ static constexpr Kernels make_table() {
   table.recurrent_grad = recurrent_grad;
   table.recurrent_grad_scratch = recurrent_grad_scratch;
   table.index_bounds = index_bounds;
+  table.searchsorted = searchsorted;
   table.index_read = index_read;
   table.index_write = index_write;
   table.count_nonzero = count_nonzero;

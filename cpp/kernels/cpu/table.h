@@ -24,6 +24,7 @@ size_t reduce_scratch(const Reduce&);
 void arg_reduce(bool max, const Rows&, const void* in, void* values, int64_t* indices);
 void moments(const Rows&, const void* in, double correction, void* mean, void* var);
 void scan(ScanOp, Dtype in, const Rows& out, const void* x, void* y);
+void running_extreme(bool max, const Rows&, const void* x, void* y, int64_t* places);
 
 void sort(bool descending, const Rows&, const void* in, void* values, int64_t* indices, void* scratch);
 size_t sort_scratch(const Rows&);
@@ -33,11 +34,17 @@ size_t topk_scratch(int64_t k, const Rows&);
 
 void softmax(bool log, const Rows&, const void* x, void* y);
 void softmax_grad(bool log, const Rows&, const void* g, const void* y, void* dx);
-void logsumexp(const Rows&, const void* x, void* y);
-void nll_loss(const Rows&, const void* logp, const int64_t* target, const void* weight, int64_t ignore,
-              void* loss, double* total);
+void logsumexp(const Rows&, const void* x, void* y, void* shift);
+void nll_loss(const Rows&, const void* logp, const CrossEntropy* sums, const int64_t* target,
+              const void* weight, int64_t ignore, void* loss, double* total);
 void nll_loss_grad(const Rows&, const void* g, bool g_single, const int64_t* target, const void* weight,
                    int64_t ignore, double scale, void* dx);
+void cross_entropy_grad(const CrossEntropy&, const void* x, const void* g, bool g_single, double scale,
+                        void* dx);
+void ctc_loss(const CtcLoss&, const void* logp, void* loss, void* ways, void* scratch);
+void ctc_loss_grad(const CtcLoss&, const void* logp, const void* loss, const void* ways, const void* g,
+                   bool zero_infinity, void* dx, void* scratch);
+size_t ctc_loss_scratch(const CtcLoss&);
 
 void gemm(const Gemm&, void* scratch);
 size_t gemm_scratch(const Gemm&);
@@ -79,6 +86,8 @@ void recurrent_grad(const Recurrent&, const void* y, const void* grad_y, const R
 size_t recurrent_grad_scratch(const Recurrent&);
 
 void index_bounds(const int64_t* index, int64_t n, int64_t* lo, int64_t* hi);
+void searchsorted(bool right, Dtype, int64_t rows, int64_t n, int64_t row_step, int64_t m, const void* sorted,
+                  const void* wanted, int64_t* places);
 void index_read(const Index&);
 void index_write(const Index&, WriteMode);
 int64_t count_nonzero(Dtype, const void* in, int64_t n);

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Sequence
 
 import lamina
 from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.padding import pad
 from lamina.nn.functional.precision import in_float32
 from lamina.nn.functional.reduction import reduced
 
 Lengths = Tensor | Sequence[int]
-
-# The logarithm of a probability of nothing. Minus infinity would give gradients that are not numbers.
-NEVER = -1e30
 
 
 @in_float32
@@ -63,21 +59,11 @@ def ctc_loss(
         raise _core.ShapeError(f"ctc_loss: blank must be in label range 0 to {classes - 1}, got {blank}")
     times = _lengths("input_lengths", input_lengths, n, steps)
     counts = _lengths("target_lengths", target_lengths, n, None)
-    labels = _labels(targets, counts, blank)
-    sizes = lamina.tensor(counts, dtype=lamina.int64)
-    steps_of = lamina.tensor(times, dtype=lamina.int64)
-    loss = _slope_of_sums(log_probs, steps_of) - _log_likelihood(log_probs, labels, steps_of, sizes, blank)
-    loss = loss.masked_fill(loss.detach() > -NEVER / 2, 0.0 if zero_infinity else math.inf)
+    starts = _starts(targets, counts)
+    loss = _core.ctc_loss(log_probs, targets.reshape(-1), starts, counts, times, blank, zero_infinity)
     if reduction == "mean":
-        loss = loss / sizes.clamp(min=1).to(loss.dtype)
+        loss = loss / lamina.tensor(counts, dtype=loss.dtype).clamp(min=1)
     return reduced(loss if batched else loss.squeeze(0), reduction)
-
-
-def _slope_of_sums(log_probs: Tensor, times: Tensor) -> Tensor:
-    """Zeros (n), whose gradient is that of the sum of all probabilities."""
-    within = lamina.arange(log_probs.shape[0]).unsqueeze(1) < times
-    sums = log_probs.exp().masked_fill(~within.unsqueeze(2), 0.0).sum((0, 2))
-    return sums - sums.detach()
 
 
 def _lengths(name: str, lengths: Lengths, n: int, most: int | None) -> list[int]:
@@ -90,49 +76,19 @@ def _lengths(name: str, lengths: Lengths, n: int, most: int | None) -> list[int]
     return numbers
 
 
-def _labels(targets: Tensor, counts: list[int], blank: int) -> Tensor:
-    """Targets side by side (n, s), with blanks behind the shorter ones."""
-    longest = max(counts, default=0)
+def _starts(targets: Tensor, counts: list[int]) -> list[int]:
+    """Where the labels of each sequence begin among all targets."""
     if targets.ndim == 1:
         if targets.shape[0] != sum(counts):
             raise _core.ShapeError(
                 f"ctc_loss: Expected targets of size {sum(counts)}, the sum of target_lengths, "
                 f"but got {tuple(targets.shape)}"
             )
-        parts = targets.split(counts, 0)
-        return lamina.stack([pad(part, (0, longest - len(part)), value=blank) for part in parts])
+        return [0, *itertools.accumulate(counts)][: len(counts)]
+    longest = max(counts, default=0)
     if targets.ndim != 2 or targets.shape[0] != len(counts) or targets.shape[1] < longest:
         raise _core.ShapeError(
             f"ctc_loss: Expected targets of {len(counts)} rows with at least {longest} labels, "
             f"but got {tuple(targets.shape)}"
         )
-    return targets[:, :longest]
-
-
-def _log_likelihood(log_probs: Tensor, labels: Tensor, times: Tensor, counts: Tensor, blank: int) -> Tensor:
-    """The forward recursion over blank, label, blank, label ... blank; ``ways[:, k]`` is the logarithm of the
-    probability of being at place k after the steps so far."""
-    steps, n, _ = log_probs.shape
-    size = labels.shape[1]
-    blanks = lamina.full((n, size + 1), blank, dtype=lamina.int64)
-    # Interleaved: (blank, label) for each label, and a blank at the end.
-    pairs = lamina.stack([blanks[:, :size], labels], 2).reshape(n, 2 * size)
-    places = lamina.cat([pairs, blanks[:, size:]], 1)
-    # A blank may be left out between different labels.
-    bound = (places == blank) | (places == _shifted(places, 2, blank))
-    picked = log_probs.gather(2, places.expand(steps, n, 2 * size + 1))
-    emitted = _core.split_with_sizes(picked, [1] * steps, 0)
-    ways = pad(log_probs.new_zeros(n, 1), (0, 2 * size), value=NEVER)
-    for step, emission in enumerate(emitted):
-        two = _shifted(ways, 2, NEVER).masked_fill(bound, NEVER)
-        after = lamina.stack([ways, _shifted(ways, 1, NEVER), two]).logsumexp(0) + emission.squeeze(0)
-        ways = lamina.where((step < times).unsqueeze(1), after, ways)
-    last = ways.gather(1, (2 * counts).unsqueeze(1))
-    before = ways.gather(1, (2 * counts - 1).clamp(min=0).unsqueeze(1))
-    before = before.masked_fill((counts == 0).unsqueeze(1), NEVER)
-    return lamina.cat([last, before], 1).logsumexp(1)
-
-
-def _shifted(x: Tensor, by: int, value: float) -> Tensor:
-    """(n, k) moved ``by`` places on, with ``value`` in the first ones."""
-    return pad(x, (by, 0), value=value)[:, : x.shape[1]]
+    return [i * targets.shape[1] for i in range(len(counts))]
