@@ -65,16 +65,16 @@ void bind_images(py::module_& m) {
   m.def(
       "max_pool2d",
       [](const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding, const Dims& dilation,
-         bool ceil_mode) {
+         bool ceil_mode, bool with_indices) {
         const Pair p = without_gil([&] {
           return ops::max_pool2d(x, two(kernel, "max_pool2d", "kernel_size"),
                                  window("max_pool2d", stride.empty() ? kernel : stride, padding, dilation),
-                                 ceil_mode);
+                                 ceil_mode, with_indices);
         });
-        return py::make_tuple(p.first, p.second);
+        return py::make_tuple(p.first, p.second.defined() ? py::cast(p.second) : py::none());
       },
       arg("input"), arg("kernel_size"), arg("stride") = Shape(), arg("padding") = Shape{0},
-      arg("dilation") = Shape{1}, arg("ceil_mode") = false);
+      arg("dilation") = Shape{1}, arg("ceil_mode") = false, arg("with_indices") = true);
   function_out(
       m, "avg_pool2d",
       [](const Tensor& x, const Dims& kernel, const Dims& stride, const Dims& padding, bool ceil_mode,

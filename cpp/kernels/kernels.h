@@ -328,7 +328,7 @@ struct Kernels {
   void (*conv2d_grad_weight)(const Conv2d&, const void* g, const void* x, void* dw, void* scratch);
   size_t (*conv2d_grad_weight_scratch)(const Conv2d&);
   void (*max_pool2d)(const Pool2d&, const void* x, void* y,
-                     int64_t* indices);  // index within the h*w plane; NaN wins
+                     int64_t* indices);  // within the h*w plane, or null; NaN wins
   void (*max_pool2d_grad)(const Pool2d&, const void* g, const int64_t* indices, void* dx);
   void (*avg_pool2d)(const Pool2d&, const void* x, void* y);
   void (*avg_pool2d_grad)(const Pool2d&, const void* g, void* dx);

@@ -280,8 +280,9 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const W
               bool may_wait = false);
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Window& window,
                         const Dims& output_padding, int64_t groups);  // weight (in, out / groups, kh, kw)
-Pair max_pool2d(const Tensor& x, const Dims& kernel, const Window& window,
-                bool ceil_mode);  // values, int64 indices in the plane
+// Values and int64 indices in the plane; these may be undefined where they are not asked for.
+Pair max_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool ceil_mode,
+                bool with_indices = true);
 Tensor avg_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool ceil_mode,
                   bool count_include_pad, std::optional<int64_t> divisor);
 

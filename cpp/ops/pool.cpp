@@ -94,15 +94,19 @@ Tensor mean_forward(const Tensor& x, const PoolGeometry& geo) {
 
 }  // namespace
 
-Pair max_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool ceil_mode) {
+Pair max_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool ceil_mode,
+                bool with_indices) {
   const PoolGeometry geo(x, kernel, window, ceil_mode, "max_pool2d");
   if (is_half(x.dtype())) {
-    const Pair p = max_pool2d(as_float(x), kernel, window, ceil_mode);
+    const Pair p = max_pool2d(as_float(x), kernel, window, ceil_mode, with_indices);
     return {to(p.first, x.dtype()), p.second};
   }
-  const Tensor y = empty(geo.y, x.dtype()), indices = empty(geo.y, Dtype::Int64);
+  const Tensor y = empty(geo.y, x.dtype());
+  const Tensor indices = with_indices || recording(x) ? empty(geo.y, Dtype::Int64) : Tensor();
   const Tensor xd = contiguous(detach(x));
-  if (y.numel()) x.kernels().max_pool2d(geo.p, xd.data(), y.data(), indices.data_as<int64_t>());
+  if (y.numel())
+    x.kernels().max_pool2d(geo.p, xd.data(), y.data(),
+                           indices.defined() ? indices.data_as<int64_t>() : nullptr);
   if (recording(x))
     record("MaxPool2DWithIndicesBackward0", y, {&x},
            [indices, geo](Back& back) -> Tensors { return {max_grad(back.grad(), indices, geo)}; });

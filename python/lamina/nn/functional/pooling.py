@@ -42,12 +42,18 @@ def max_pool2d(
     kernels = sizes(kernel_size, 2, "kernel_size")
     strides = steps(stride, kernels)
     output, indices = _max_pool2d(
-        input, kernels, strides, sizes(padding, 2, "padding"), sizes(dilation, 2, "dilation"), ceil_mode
+        input,
+        kernels,
+        strides,
+        sizes(padding, 2, "padding"),
+        sizes(dilation, 2, "dilation"),
+        ceil_mode,
+        return_indices,
     )
     return (output, indices) if return_indices else output
 
 
-def _max_pool2d(input: Tensor, *window: Any) -> tuple[Tensor, Tensor]:
+def _max_pool2d(input: Tensor, *window: Any) -> tuple[Tensor, Any]:
     """The law of the core, which is for floating numbers; integers are among those of float64."""
     if input.is_floating_point() or input.dtype == lamina.bool:
         return _core.max_pool2d(input, *window)
@@ -75,6 +81,7 @@ def max_pool1d(
         (0, *sizes(padding, 1, "padding")),
         (1, *sizes(dilation, 1, "dilation")),
         ceil_mode,
+        return_indices,
     )
     return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)
 
