@@ -91,6 +91,12 @@ def test_switches_of_libraries_that_are_not_here() -> None:
         ("lamina.nn.modules", "Linear"),
         ("lamina.nn.modules.module", "Module"),
         ("lamina.nn.modules.loss", "CrossEntropyLoss"),
+        ("lamina.nn.modules.loss", "TripletMarginLoss"),
+        ("lamina.nn.modules.conv", "ConvTranspose2d"),
+        ("lamina.nn.modules.rnn", "LSTMCell"),
+        ("lamina.nn.modules.upsampling", "Upsample"),
+        ("lamina.nn.modules.activation", "MultiheadAttention"),
+        ("lamina.nn.modules.linear", "LazyLinear"),
         ("lamina.nn.parallel", "DistributedDataParallel"),
         ("lamina.nn.parameter", "Parameter"),
         ("lamina.cuda.amp", "autocast"),
@@ -123,3 +129,11 @@ def test_processes_run_a_function_each() -> None:
     assert mp.spawn(math.isqrt, nprocs=2) is None
     with pytest.raises(RuntimeError, match="exit code 1"):
         mp.spawn(math.factorial, args=(1, 2), nprocs=1)
+
+
+def test_every_layer_is_found_under_pytorchs_path() -> None:
+    torch = pytest.importorskip("torch")
+    for name, item in vars(torch.nn).items():
+        if isinstance(item, type) and item.__module__.startswith("torch.nn.modules") and hasattr(nn, name):
+            module = importlib.import_module("lamina" + item.__module__.removeprefix("torch"))
+            assert getattr(module, name) is getattr(nn, name), name

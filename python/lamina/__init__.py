@@ -91,7 +91,7 @@ def __getattr__(name: str) -> _typing.Any:
                 raise
             found = None
         if name == "compile":
-            found = _import_module("lamina.compiler").unless_absent("lamina", name)
+            found = _import_module("lamina.compiler").given_back(name, "TORCH_COMPILE_DISABLE", "1")
         if found is None:
             raise AttributeError(f"module 'lamina' has no attribute {name!r}")
     globals()[name] = found

@@ -1,11 +1,12 @@
-"""What code asks about compiling. lamina runs every operation as it is called, so the answers are fixed.
+"""What code asks about compiling and of compilers. lamina runs each operation as it is called, always.
 
-``lamina.compile`` and ``lamina.jit.script`` themselves are only there where PyTorch's switches turn them off:
-``TORCH_COMPILE_DISABLE=1`` and ``PYTORCH_JIT=0``, under which both give back what they were given."""
+So it stands where PyTorch stands with ``TORCH_COMPILE_DISABLE=1`` and ``PYTORCH_JIT=0`` in the environment,
+and ``compile`` and ``jit.script`` say so in a warning when that was not asked for."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 __all__ = ["disable", "is_compiling", "is_dynamo_compiling", "is_exporting"]
@@ -31,20 +32,23 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
     return fn if fn is not None else lambda function: function
 
 
-def _given_back(model: Any = None, *args: Any, **options: Any) -> Any:
-    return model if model is not None else lambda function: function
+def given_back(word: str, variable: str, off: str) -> Any:
+    """What stands for a compiler: its result is its argument, which computes the same. The first call
+    says so, unless ``variable``, PyTorch's own switch, is ``off`` and so the compiler was not wanted."""
+
+    def compile(model: Any = None, *args: Any, **options: Any) -> Any:
+        if os.environ.get(variable) != off and word not in _said:
+            _said.add(word)
+            warnings.warn(
+                f"{word}: lamina runs each operation as it is called and has no compiler. The result is what "
+                f"was given, and runs as before; {variable}={off} in the environment silences this",
+                UserWarning,
+                stacklevel=2,
+            )
+        return model if model is not None else lambda function: function
+
+    compile.__name__ = compile.__qualname__ = word.rpartition(".")[2]
+    return compile
 
 
-def unless_absent(module: str, name: str) -> Any:
-    """The function that gives back what it is given, where PyTorch's switch turns the compiler off.
-
-    Raises:
-        AttributeError: it is not turned off, and the name is absent.
-    """
-    variable, off = ("TORCH_COMPILE_DISABLE", "1") if name == "compile" else ("PYTORCH_JIT", "0")
-    if os.environ.get(variable) == off:
-        return _given_back
-    raise AttributeError(
-        f"module '{module}' has no attribute '{name}': lamina runs each operation as it is called and has no "
-        f"compiler. With {variable}={off} in the environment, PyTorch's own switch, a script runs uncompiled"
-    )
+_said: set[str] = set()

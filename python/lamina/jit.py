@@ -1,14 +1,27 @@
 """What scripts say to TorchScript's compiler, which is not here: its questions are answered, and its remarks
-on functions and attributes change nothing without it. ``script`` and its kin: see ``lamina.compiler``."""
+on functions and attributes change nothing without it. ``script`` and its kin warn; see lamina.compiler."""
 
 from __future__ import annotations
 
 from typing import Any, Final, TypeVar
 
-import lamina
 from lamina import compiler
+from lamina.nn.modules.module import Module
 
-__all__ = ["Final", "export", "ignore", "is_scripting", "is_tracing", "isinstance", "unused"]
+__all__ = [
+    "Final",
+    "ScriptModule",
+    "export",
+    "ignore",
+    "is_scripting",
+    "is_tracing",
+    "isinstance",
+    "script",
+    "script_if_tracing",
+    "script_method",
+    "trace",
+    "unused",
+]
 
 T = TypeVar("T")
 isinstance = isinstance  # what TorchScript had to be given in its own form
@@ -39,8 +52,8 @@ def export(fn: T) -> T:
     return fn
 
 
-def __getattr__(name: str) -> Any:
-    if name not in ("ScriptModule", "script", "script_if_tracing", "script_method", "trace"):
-        raise AttributeError(f"module 'lamina.jit' has no attribute {name!r}")
-    given_back = compiler.unless_absent("lamina.jit", name)
-    return lamina.nn.Module if name == "ScriptModule" else given_back
+script, script_if_tracing, script_method, trace = (
+    compiler.given_back(f"jit.{word}", "PYTORCH_JIT", "0")
+    for word in ("script", "script_if_tracing", "script_method", "trace")
+)
+ScriptModule = Module  # whose methods run as they are

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from lamina.cuda import amp as amp
 
+_initialized = False  # what scripts read instead of is_initialized()
+
 
 def __getattr__(name: str) -> Any:
     if name != "amp":

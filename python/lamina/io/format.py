@@ -20,7 +20,8 @@ def save(obj: Any, f: Any) -> None:
     subclasses of dict come back as dicts, tensors without ``requires_grad``, and one that occurs twice is
     written twice. Every other name, and a file without one, gets what ``torch.load(weights_only=True)`` reads
     too. It may also hold sets, bytes, dtypes and sizes, and keeps ordered dicts, parameters,
-    ``requires_grad``, strides and shared memory. NumPy's numbers become Python's.
+    ``requires_grad``, strides and shared memory. NumPy's numbers become Python's. An object, such as a whole
+    module, is written as the name of its class and its attributes: only lamina reads that, see ``load``.
 
     Args:
         obj: usually ``model.state_dict()``, or a dict such as ``{"model": ..., "optimizer": ..., "epoch":
@@ -58,9 +59,10 @@ def load(
     Args:
         f: a path, or a file open for reading in binary.
         map_location: None, "cpu", a dict of devices, or a function of storage and device, as PyTorch has it.
-        weights_only: makes no difference. A file gives tensors, numbers and containers; everything else it
-            may ask for is refused by name, with ``weights_only=False`` too, because lamina runs no code from
-            a file.
+        weights_only: a file gives tensors, numbers and containers, and objects of the classes declared in
+            ``lamina.serialization``. With False it may also give modules, dataclasses and namespaces, as
+            ``save`` writes them, whose classes the program has loaded. Everything else is refused by name:
+            lamina imports nothing for a file, calls no constructor and runs no code from it.
         mmap: map the file instead of reading it; it must then not be cut short while a tensor of it lives.
 
     Raises:
@@ -80,10 +82,10 @@ def load(
 
         return load_index(os.fspath(f), map_location=map_location, mmap=mmap)
     with Source(f, bool(mmap)) as file:
-        return _read(file, place)
+        return _read(file, place, weights_only is False)
 
 
-def _read(file: Source, place: Any) -> Any:
+def _read(file: Source, place: Any, whole: bool) -> Any:
     start = file.peek(16)
     # A safetensors file begins with the length of its header, which can look like a pickle's first bytes.
     if len(start) < 8 or int.from_bytes(start[:8], "little") <= safetensors.MAX_HEADER:
@@ -94,7 +96,7 @@ def _read(file: Source, place: Any) -> Any:
         from .torch_file import read_zip
 
         archive = Archive(file.rest(), file.name)
-        return read_npz(archive) if is_npz(archive) else read_zip(archive, place)
+        return read_npz(archive) if is_npz(archive) else read_zip(archive, place, whole)
     if start.startswith(b"GGUF"):
         from .gguf import read
 

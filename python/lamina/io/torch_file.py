@@ -10,6 +10,7 @@ from typing import Any
 
 import lamina
 
+from . import instance
 from .archive import Archive
 from .file import aligned
 from .torch_object import Place, Storage, StorageType, find, find_script
@@ -21,8 +22,11 @@ STREAM_PROTOCOL = 1001
 MAX_DEPTH = 1000  # modules in modules
 
 
-def read_zip(archive: Archive, place: Place) -> Any:
-    """The object of a zip archive, or the tensors of a TorchScript archive by their dotted names."""
+def read_zip(archive: Archive, place: Place, whole: bool = False) -> Any:
+    """The object of a zip archive, or the tensors of a TorchScript archive by their dotted names.
+
+    ``whole``: modules and the like may be in it.
+    """
     folders = [name[: -len("/data.pkl")] for name in archive.members if name.endswith("/data.pkl")]
     folders = [folder for folder in folders if "/" not in folder]
     if len(folders) != 1:
@@ -54,7 +58,11 @@ def read_zip(archive: Archive, place: Place) -> Any:
 
     text = bytes(archive.read(f"{folder}/data.pkl"))
     name = f"{archive.name}: {folder}/data.pkl"
-    machine = Unpickler(text, name, find_script if scripted else find, persistent)
+
+    def known(name: str) -> Any:
+        return find(name) or instance.find(name, whole)
+
+    machine = Unpickler(text, name, find_script if scripted else known, persistent)
     value = machine.load()
     for key, location in locations.items():
         place.put(machine, storages[key], location)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ import lamina
 from lamina import _core
 from lamina.device_type import device
 
+from . import instance
 from .archive import pack
 from .torch_object import SIZES, STORAGES
 
@@ -63,15 +65,31 @@ def _tensors(obj: Any) -> list[Tensor]:
     """The different tensors of an object."""
     found: dict[int, Tensor] = {}
     seen: set[int] = set()
+    alive: list[Any] = []  # so that no id is given twice
     rest = [obj]
     while rest:
         value = rest.pop()
         if isinstance(value, lamina.Tensor):
             found[id(value)] = value
-        elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
-            seen.add(id(value))
-            rest.extend(reversed(list(value.values() if isinstance(value, Mapping) else value)))
+        elif id(value) not in seen and not isinstance(value, (str, bytes, type, int, float)):
+            parts = _parts(value)
+            if parts:
+                seen.add(id(value))
+                alive.append(value)
+                rest.extend(reversed(parts))
     return list(found.values())
+
+
+def _parts(value: Any) -> list[Any]:
+    """What tensors may be in."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    try:
+        return [instance.state_of(value)]
+    except TypeError:
+        return []
 
 
 def _place(tensors: list[Tensor]) -> tuple[dict[int, Position], dict[str, Tensor]]:
@@ -241,11 +259,24 @@ class _Pickler:
             self.call("__builtin__ bytearray", bytes(obj))
         elif isinstance(obj, bytes):
             self.call("_codecs encode", obj.decode("latin-1"), "latin1")
+        elif isinstance(obj, (type, FunctionType, BuiltinFunctionType)) and instance.name_of(obj):
+            self.out += b"c%b\n" % str(instance.name_of(obj)).replace(" ", "\n").encode()
         else:
+            self.instance(obj, path)
+        self.open.remove(id(obj))
+
+    def instance(self, obj: Any, path: str) -> None:
+        """An object as its class and its attributes."""
+        try:
+            state = instance.state_of(obj)
+        except TypeError:
             from .checkpoint import cannot_save
 
-            raise TypeError(cannot_save(obj, path))
-        self.open.remove(id(obj))
+            raise TypeError(cannot_save(obj, path)) from None
+        self.name(str(instance.name_of(type(obj))))
+        self.out += b")\x81"
+        self.write(state, path)
+        self.out += b"b"
 
     def mapping(self, obj: Mapping[Any, Any], path: str) -> None:
         if isinstance(obj, OrderedDict):

@@ -94,6 +94,7 @@ class Unpickler:
         """The object of the pickle at ``position``."""
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.made: dict[int, tuple[Any, Any]] = {}  # objects of classes, and the globals that fill them
         self.steps, data, end, stack = STEPS, self.data, len(self.data), self.stack
         try:
             while self.position < end:
@@ -187,8 +188,9 @@ class Unpickler:
         found = BUILTIN.get(dotted) or self.find(dotted)
         if found is None:
             self.fail(
-                f"the global {dotted!r} is refused: lamina makes tensors, containers and numbers, "
-                "and runs no code, whatever weights_only is; save state_dict() instead of an object"
+                f"the global {dotted!r} is refused: lamina makes tensors, containers and numbers, and runs "
+                "no code from a file. Save state_dict() instead of an object; a whole module that lamina saved "
+                "needs weights_only=False, or its classes declared by lamina.serialization.safe_globals"
             )
         return found
 
@@ -212,6 +214,8 @@ class Unpickler:
                 self.fail("an ordered dict's attributes must have names that it does not have itself")
             self.charge(state)
             target.__dict__.update(state)
+        elif id(target) in self.made:
+            self.made[id(target)][1].fill(self, target, state)
         elif hasattr(target, "set_state"):
             target.set_state(self, state)
         else:

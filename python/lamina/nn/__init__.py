@@ -2,7 +2,7 @@
 
 import importlib
 
-from lamina.nn import attention, functional, init, parallel, utils
+from lamina.nn import attention, functional, init, modules, parallel, utils
 from lamina.nn.modules.activation import (
     CELU,
     ELU,
@@ -329,6 +329,8 @@ __all__ = [
     "parallel",
     "utils",
 ]
+
+modules.settle()
 
 
 def __getattr__(name: str) -> object:
