@@ -189,7 +189,7 @@ class Unpickler:
         if found is None:
             self.fail(
                 f"the global {dotted!r} is refused: lamina makes tensors, containers and numbers, and runs "
-                "no code from a file. Save state_dict() instead of an object; a whole module that lamina saved "
+                "no code from a file. Save state_dict() instead of an object; a module saved whole by lamina "
                 "needs weights_only=False, or its classes declared by lamina.serialization.safe_globals"
             )
         return found
