@@ -151,7 +151,7 @@ BINARY = [
     Case("xlogy", binary(low2=0.3, high2=3), lambda x, y: x * np.log(y)),
     Case("logaddexp", calls((A, B), (A, C)), np.logaddexp),
     Case("logaddexp2", calls((A, B), (A, C)), np.logaddexp2),
-    Case("nextafter", calls((A, B)), lambda x, y: x, grad="the next number is no function of the reals"),
+    Case("nextafter", calls((A, B)), lambda x, y: x),
     Case("eq", binary(), np.equal, grad=LOGIC, dtype="bool"),
     Case("ne", binary(), np.not_equal, grad=LOGIC, dtype="bool"),
     Case("lt", binary(), np.less, grad=LOGIC, dtype="bool"),

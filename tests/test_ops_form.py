@@ -124,7 +124,7 @@ def test_out(case: Case) -> None:
     memory = (out := lamina.empty(*expected.shape, 2, dtype=expected.dtype).select(-1, 0)).data_ptr()
     function(*args, out=out, **options)
     assert out.data_ptr() == memory and out.tolist() == expected.tolist()
-    if expected.is_floating_point():
+    if expected.is_floating_point() and case.name != "arange":  # whose dtype is that of its out
         with pytest.raises(TypeError, match="cast"):
             function(*args, out=lamina.empty(0, dtype=lamina.int64), **options)
         args, options = tensors(sample, grad=True)

@@ -180,7 +180,8 @@ void bind_dtype(py::module_& m) {
   m.def("get_default_dtype", [] { return default_float(); });
   m.def(
       "set_default_dtype", [](Dtype d) { set_default_float(d); }, py::arg("d"));
-  m.def("promote_types", [](Dtype a, Dtype b) { return promote(a, b); });
+  m.def(
+      "promote_types", [](Dtype a, Dtype b) { return promote(a, b); }, py::arg("type1"), py::arg("type2"));
   m.def("result_type", [](const Operand& a, const Operand& b) { return result_type(a, b); });
 }
 

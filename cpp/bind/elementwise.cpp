@@ -95,6 +95,18 @@ bool tanh_form(const std::string& approximate) {
   return false;
 }
 
+// name_(x, numbers...): a law with parameters, written over x.
+template <class... Numbers, class... Args>
+void numbered_(py::module_& m, const char* name, Tensor (*law)(const Tensor&, Numbers...),
+               const Args&... args) {
+  m.def(
+      name,
+      [law](const Tensor& x, Numbers... numbers) {
+        return ops::change(x, 0, [&](const Tensor& self) { return law(self, numbers...); });
+      },
+      py::arg("input"), args..., Free());
+}
+
 }  // namespace
 
 void bind_elementwise(py::module_& m) {
@@ -126,6 +138,11 @@ void bind_elementwise(py::module_& m) {
       m, "gelu",
       [](const Tensor& x, const std::string& approximate) { return ops::gelu(x, tanh_form(approximate)); },
       arg("input"), arg("approximate") = "none", Free());
+  numbered_(m, "leaky_relu_", &ops::leaky_relu, arg("negative_slope") = 0.01);
+  numbered_(m, "elu_", &ops::elu, arg("alpha") = 1.0);
+  numbered_(m, "celu_", &ops::celu, arg("alpha") = 1.0);
+  numbered_(m, "hardtanh_", &ops::hardtanh, arg("min_val") = -1.0, arg("max_val") = 1.0);
+  numbered_(m, "threshold_", &ops::threshold, arg("threshold"), arg("value"));
   function_out(m, "leaky_relu", &ops::leaky_relu, arg("input"), arg("negative_slope") = 0.01, Free());
   function_out(m, "elu", &ops::elu, arg("input"), arg("alpha") = 1.0, Free());
   function_out(m, "celu", &ops::celu, arg("input"), arg("alpha") = 1.0, Free());

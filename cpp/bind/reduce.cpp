@@ -76,10 +76,11 @@ void bind_extremes(py::module_& m) {
   for (const Entry& e : entries) {
     both_out(
         m, e.name, [e](const Tensor& x) { return e.whole(x, {}, false); }, arg("input"), Free());
-    both_pair(m, e.name, e.along, arg("dim"), arg("keepdim") = false);
+    // Before the form with a dimension, for which a tensor of one integer could stand too.
     both_out(
         m, e.name, [e](const Tensor& x, const Tensor& other) { return e.pairwise(x, other); }, arg("input"),
         arg("other"), Free());
+    both_pair(m, e.name, e.along, arg("dim"), arg("keepdim") = false);
     both_out(m, e.arg_name, e.arg, arg("input"), arg("dim") = py::none(), arg("keepdim") = false, Free());
   }
 }

@@ -84,8 +84,11 @@ void bind_views(py::module_& m) {
       [](const Tensor& x, int64_t dim, int64_t start, int64_t length) {
         const int d = wrap_dim(dim, x.ndim(), "narrow");
         const int64_t size = x.ndim() ? x.size(d) : 0;
+        if (start < -size || start > size)
+          fail<IndexError>("narrow: start out of range (expected to be in range of [", -size, ", ", size,
+                           "], but got ", start, ")");
         if (start < 0) start += size;
-        if (length < 0 || start < 0 || start > size - length)
+        if (length < 0 || start > size - length)
           fail<ShapeError>("narrow: start (", start, ") + length (", length, ") exceeds dimension size (",
                            size, ")");
         return ops::slice(x, d, start, start + length, 1);

@@ -296,7 +296,13 @@ Tensor logaddexp2(const Operand& x, const Operand& y) {
 }
 
 Tensor nextafter(const Operand& x, const Operand& y) {
-  return flat("NextafterBackward0", compute(BinaryOp::Nextafter, x, y, float_type(x, y), "nextafter"), x, y);
+  const Tensor z = compute(BinaryOp::Nextafter, x, y, float_type(x, y), "nextafter");
+  if (recording_any(x, y))
+    record_two("NextafterBackward0", z, x, y,
+               [](const Tensor& g, const Operand& x, const Operand& y, bool first) {
+                 return first ? where(eq(x, y), 0.0, g) : full_like(g, 0);
+               });
+  return z;
 }
 Tensor bitwise_and(const Operand& x, const Operand& y) {
   return bitwise(BinaryOp::BitwiseAnd, "bitwise_and", x, y);

@@ -20,6 +20,13 @@ Tensor full_like(const Tensor& x, Scalar value, MaybeDtype dtype) {
 }
 
 Tensor arange(Scalar start, Scalar end, Scalar step, Dtype dtype) {
+  const bool fraction = step.kind == Scalar::Kind::Float || start.kind == Scalar::Kind::Float ||
+                        end.kind == Scalar::Kind::Float;
+  const auto fits = [](Scalar s) { return std::abs(s.to_double()) < 9e18; };
+  if (dtype == Dtype::Int64 && fraction && fits(start) && fits(end) && fits(step)) {
+    const auto whole = [](Scalar s) { return Scalar(static_cast<int64_t>(s.to_double())); };
+    return arange(whole(start), whole(end), whole(step), dtype);  // PyTorch cuts all three first
+  }
   const double first = start.to_double(), last = end.to_double(), by = step.to_double();
   if (!std::isfinite(first) || !std::isfinite(last))
     fail<ShapeError>("arange: unsupported range ", first, " -> ", last);

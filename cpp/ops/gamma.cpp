@@ -39,7 +39,7 @@ Tensor polygamma(int64_t n, const Tensor& input) {
   const Tensor f = where(positive, 0.5, sub(x, floor(x))), rest = where(positive, 0.5, sub(ceil(x), x));
   const double sign = s % 2 ? -1 : 1;
   const Tensor between = sub(zeta(s, rest), zeta(s, where(positive, 1.0, sub(1, x))));
-  const Tensor left = add(zeta(s, f), mul(between, sign));
+  const Tensor left = where(eq(f, 0), INFINITY, add(zeta(s, f), mul(between, sign)));  // poles at 0, -1, ...
   const Tensor sum = where(positive, zeta(s, where(positive, x, 1.0)), left);
   return mul(sum, sign * std::tgamma(static_cast<double>(s)));
 }

@@ -128,8 +128,15 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 }
 
 namespace {
-// beta * x + alpha * product, where beta = 0 does not read x.
+// beta * x + alpha * product, where beta = 0 does not read x. Factors of integers are cut to integers.
 Tensor blend(const Tensor& x, const Tensor& product, Scalar beta, Scalar alpha) {
+  if (!is_floating(product.dtype())) {
+    beta = Scalar(static_cast<int64_t>(beta.to_double()));
+    alpha = Scalar(static_cast<int64_t>(alpha.to_double()));
+  }
+  const bool halves = is_floating(product.dtype()) && size_of(product.dtype()) == 2;
+  if (halves && (beta.to_double() != 1 || alpha.to_double() != 1))  // rounded once, at the end
+    return to(blend(to(x, Dtype::Float32), to(product, Dtype::Float32), beta, alpha), product.dtype());
   const Tensor scaled = alpha.to_double() == 1 ? product : mul(product, alpha);
   const Shape shape = broadcast(x.shape(), product.shape(), "addmm");
   if (shape != product.shape())

@@ -77,7 +77,7 @@ Tensor reduce(ReduceOp op, const Tensor& x, const Plan& plan, bool keepdim, Dtyp
   const Tensor out = alias(kept, plan.shape(keepdim), contiguous_strides(plan.shape(keepdim)), 0);
   if (plan.count == 0) {
     if (op == ReduceOp::Max || op == ReduceOp::Min)
-      fail<ShapeError>(name, ": Expected reduction dim to have non-zero size, got ", x.shape(),
+      fail<IndexError>(name, ": Expected reduction dim to have non-zero size, got ", x.shape(),
                        "; specify dims that are not empty");
     return fill_(out, scale == 1 ? neutral(op) : Scalar(std::nan("")));
   }

@@ -196,7 +196,7 @@ Tensors split_with_sizes(const Tensor& x, const std::vector<int64_t>& sizes, int
 
 Tensors unbind(const Tensor& x, int64_t dim_number) {
   if (x.ndim() == 0)
-    fail<ShapeError>("unbind: Dimension specified as ", dim_number, " but tensor has no dimensions");
+    fail<IndexError>("unbind: Dimension specified as ", dim_number, " but tensor has no dimensions");
   const int dim = wrap_dim(dim_number, x.ndim(), "unbind");
   Shape shape = x.shape(), strides = x.strides();
   shape.erase(dim);

@@ -201,9 +201,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     second = [wrap(d, b.ndim, "tensordot") for d in ([dims[1]] if isinstance(dims[1], int) else dims[1])]
     for i, j in zip(first, second, strict=False):  # a size of 1 is broadcast against the other's
         if a.shape[i] == 1:
-            b = b.sum(j, True)
+            b = b.sum(j, True, dtype=b.dtype)
         elif b.shape[j] == 1:
-            a = a.sum(i, True)
+            a = a.sum(i, True, dtype=a.dtype)
     if len(first) != len(second) or any(a.shape[i] != b.shape[j] for i, j in zip(first, second, strict=True)):
         raise ShapeError(
             f"tensordot: contracted dimensions must match, got {first} of {tuple(a.shape)} "

@@ -195,7 +195,7 @@ def empty_strided(
 
 
 def arange(
-    start: float,
+    start: float | None = None,
     end: float | None = None,
     step: float = 1,
     *,
@@ -215,7 +215,12 @@ def arange(
     [1, 5, 9]
     """
     if end is None:
-        start, end = 0, start
+        start, end = None, start
+    if end is None:
+        raise TypeError("arange: expected an end")
+    start = 0 if start is None else start
+    if dtype is None and out is not None:
+        dtype = out.dtype
     bounds: Any = (start, end, step)
     start, end, step = (x.item() if isinstance(x, Tensor) else x for x in bounds)
     if dtype is None:

@@ -62,13 +62,30 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     >>> lamina.logit(lamina.tensor([0.5])).tolist()
     [0.0]
     """
-    x = input if eps is None else input.clamp(eps, 1 - eps)
+    x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
+    x = x if eps is None else x.clamp(eps, 1 - eps)
     return _core.log(x / (1 - x), out=out)
 
 
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """``input * 2**other``."""
+    """``input * 2**other``.
+
+    Raises:
+        TypeError: one is a number.
+    """
+    _tensors("ldexp", input, other)
     return _core.mul(input, _core.pow(2.0, other), out=out)
+
+
+def _tensors(word: str, *values: object) -> None:
+    """All are tensors.
+
+    Raises:
+        TypeError: one is not.
+    """
+    for value in values:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{word}: expected tensors, got {type(value).__name__}")
 
 
 def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -77,6 +94,7 @@ def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Te
     Raises:
         TypeError: the dtypes differ.
     """
+    _tensors("heaviside", input, values)
     if input.dtype is not values.dtype:
         raise DtypeError(f"heaviside: expected values of {input.dtype}, got {values.dtype}")
     step = (input.detach() > 0).to(input.dtype)
@@ -121,6 +139,7 @@ def isclose(
         TypeError: the dtypes differ.
         ShapeError: a negative tolerance.
     """
+    _tensors("isclose", input, other)
     if input.dtype is not other.dtype:
         raise DtypeError(f"isclose: expected tensors of one dtype, got {input.dtype} and {other.dtype}")
     if rtol < 0 or atol < 0:
@@ -154,6 +173,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     Raises:
         TypeError: the dtypes differ.
     """
+    _tensors("equal", input, other)
     if input.dtype is not other.dtype:
         raise DtypeError(f"equal: expected tensors of one dtype, got {input.dtype} and {other.dtype}")
     return input.shape == other.shape and bool((input == other).all())

@@ -140,10 +140,25 @@ def addbmm(
     out: Tensor | None = None,
 ) -> Tensor:
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; with ``beta=0`` input is not read."""
-    return _scaled(input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha, out)
+    _expect("addbmm", (batch1, 3), (batch2, 3))
+    if batch1.shape[0] != batch2.shape[0]:
+        raise ShapeError(
+            f"addbmm: expected equal batch sizes, got {tuple(batch1.shape)} and {tuple(batch2.shape)}"
+        )
+    # The sum over the batch too is one product: (n, b * k) times (b * k, m).
+    rows = batch1.transpose(0, 1).reshape(batch1.shape[1], batch1.shape[0] * batch1.shape[2])
+    columns = batch2.reshape(batch2.shape[0] * batch2.shape[1], batch2.shape[2])
+    return _scaled(input, _core.matmul(rows, columns), beta, alpha, out)
 
 
 def _scaled(input: Tensor, product: Tensor, beta: float, alpha: float, out: Tensor | None) -> Tensor:
+    dtype = product.dtype
+    if not dtype.is_floating_point:  # factors of integers are cut to integers, those of bools to bools
+        cut = bool if dtype is _core.bool else int
+        beta, alpha = cut(beta), cut(alpha)
+    elif dtype.itemsize == 2:  # rounded once, at the end
+        wide = _scaled(input.to(_core.float32), product.to(_core.float32), beta, alpha, None)
+        return _core._into_out(wide.to(dtype), out)
     if alpha != 1:
         product = product * alpha
     if beta == 0:

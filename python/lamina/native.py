@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lamina import _core
 from lamina._core import Tensor
+from lamina.result import takes_out
 
 __all__ = ["native_batch_norm", "native_group_norm", "native_layer_norm"]
 
@@ -38,6 +39,7 @@ def native_group_norm(
     return output, rows.mean(-1), (rows.var(-1, correction=0) + eps).rsqrt()
 
 
+@takes_out
 def native_batch_norm(
     input: Tensor,
     weight: Tensor | None,

@@ -122,7 +122,8 @@ def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, 
     if indices.is_floating_point() or indices.dtype is _core.bool:
         raise DtypeError(f"unravel_index: expected integers, got {indices.dtype}")
     sizes = as_tuple(shape)
-    if indices.numel() and not bool(((indices >= -math.prod(sizes)) & (indices < math.prod(sizes))).all()):
+    indices, count = indices.to(_core.int64), math.prod(sizes)
+    if indices.numel() and not bool(((indices >= -count) & (indices < count)).all()):
         raise ShapeError(f"unravel_index: an index is out of bounds for shape {sizes}")
     rest, found = indices, []
     for size in reversed(sizes):

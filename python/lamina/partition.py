@@ -72,7 +72,12 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def tensor_split(
-    input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0
+    input: Tensor,
+    indices_or_sections: int | Sequence[int] | Tensor | None = None,
+    dim: int = 0,
+    *,
+    indices: Sequence[int] | None = None,
+    sections: int | None = None,
 ) -> tuple[Tensor, ...]:
     """``input`` cut along ``dim`` into a count of views whose sizes differ by one at most, or before the
     listed indices, which are clipped to the size as slices are.
@@ -83,7 +88,7 @@ def tensor_split(
     dim = wrap(dim, input.ndim, "tensor_split")
     if input.ndim == 0:
         raise ShapeError("tensor_split: expects at least a 1-dimensional tensor")
-    where: Any = indices_or_sections
+    where = _either("tensor_split", indices_or_sections, indices, sections)
     where = where.tolist() if isinstance(where, Tensor) else where
     size = input.shape[dim]
     if isinstance(where, int):
@@ -94,6 +99,14 @@ def tensor_split(
             where[i - 1] = i * (size // parts) + min(i, size % parts)
     edges = [0, *where, size]
     return tuple(_core.slice(input, dim, a, b, 1) for a, b in itertools.pairwise(edges))
+
+
+def _either(word: str, both: Any, indices: Any, sections: Any) -> Any:
+    """The one that is given of an argument and its two other names."""
+    given = [x for x in (both, indices, sections) if x is not None]
+    if len(given) != 1:
+        raise TypeError(f"{word}: expected indices_or_sections, got {len(given)} values for it")
+    return given[0]
 
 
 def _split_at(
@@ -110,19 +123,40 @@ def _split_at(
     return tensor_split(input, indices_or_sections, dim)
 
 
-def hsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+def hsplit(
+    input: Tensor,
+    indices_or_sections: int | Sequence[int] | None = None,
+    *,
+    indices: Sequence[int] | None = None,
+    sections: int | None = None,
+) -> tuple[Tensor, ...]:
     """``tensor_split`` into equal parts along dimension 1, or 0 of a 1-d tensor."""
-    return _split_at(input, indices_or_sections, 0 if input.ndim == 1 else 1, "hsplit", 1)
+    where = _either("hsplit", indices_or_sections, indices, sections)
+    return _split_at(input, where, 0 if input.ndim == 1 else 1, "hsplit", 1)
 
 
-def vsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+def vsplit(
+    input: Tensor,
+    indices_or_sections: int | Sequence[int] | None = None,
+    *,
+    indices: Sequence[int] | None = None,
+    sections: int | None = None,
+) -> tuple[Tensor, ...]:
     """``tensor_split`` into equal parts along dimension 0 of a tensor of 2 or more."""
-    return _split_at(input, indices_or_sections, 0, "vsplit", 2)
+    where = _either("vsplit", indices_or_sections, indices, sections)
+    return _split_at(input, where, 0, "vsplit", 2)
 
 
-def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+def dsplit(
+    input: Tensor,
+    indices_or_sections: int | Sequence[int] | None = None,
+    *,
+    indices: Sequence[int] | None = None,
+    sections: int | None = None,
+) -> tuple[Tensor, ...]:
     """``tensor_split`` into equal parts along dimension 2 of a tensor of 3 or more."""
-    return _split_at(input, indices_or_sections, 2, "dsplit", 3)
+    where = _either("dsplit", indices_or_sections, indices, sections)
+    return _split_at(input, where, 2, "dsplit", 3)
 
 
 # In PyTorch these pieces may be changed in place although they are views; here all pieces may.

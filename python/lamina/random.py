@@ -257,12 +257,17 @@ def normal(
         return finish(noise * std + mean, out, requires_grad)
 
 
-def bernoulli(input: Tensor, *, generator: Generator | None = None, out: Tensor | None = None) -> Tensor:
-    """1 with the probability that each element of ``input`` gives, else 0; shape and dtype stay.
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
+) -> Tensor:
+    """1 with the probability that each element of ``input`` gives, or ``p`` for all, else 0; shape and dtype
+    stay.
 
     Raises:
         ShapeError: an element is no probability.
     """
+    if p is not None:
+        return finish(_core.empty(input.shape, input.dtype).bernoulli_(p, generator=generator), out, False)
     if not input.dtype.is_floating_point:
         raise _core.DtypeError(f"bernoulli: expected probabilities of a floating dtype, got {input.dtype}")
     if input.numel() and not ((input >= 0) & (input <= 1)).all():

@@ -175,6 +175,8 @@ def cov(
     for weights in (fweights, aweights):
         if weights is not None and (weights.shape != x.shape[1:] or bool((weights < 0).any())):
             raise ShapeError(f"cov: expected {x.shape[1]} weights, none negative, got {weights.tolist()}")
+    if aweights is not None:
+        x = x.to(_core.promote_types(x.dtype, aweights.dtype))
     weight = _core.full((x.shape[1],), 1, x.dtype)
     for weights in (fweights, aweights):
         weight = weight if weights is None else weight * weights.to(x.dtype)

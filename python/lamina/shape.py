@@ -112,7 +112,7 @@ def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Ten
     return hstack([x.reshape(-1, 1) if x.ndim < 2 else x for x in tensors], out=out)
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
     """``input`` copied that many times along each dimension; more numbers than dimensions add some in front.
 
     Raises:
@@ -121,7 +121,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     >>> lamina.tensor([1, 2]).repeat(2, 2).tolist()
     [[1, 2, 1, 2], [1, 2, 1, 2]]
     """
-    counts = as_tuple(repeats[0]) if len(repeats) == 1 else repeats
+    counts = _counts("repeats", repeats, named)
     if len(counts) < input.ndim or min(counts, default=0) < 0:
         raise ShapeError(
             f"repeat: expected at least {input.ndim} numbers, none negative, for shape {tuple(input.shape)}; "
@@ -135,9 +135,18 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return merged.clone() if merged.data_ptr() == input.data_ptr() else merged
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def _counts(word: str, listed: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, ...]:
+    """The numbers in ``f(2, 3)``, ``f((2, 3))`` or ``f(word=(2, 3))``."""
+    if bool(listed) == bool(named) or set(named) - {word}:
+        raise TypeError(f"expected {word} as numbers, as one sequence, or by its name; got {listed}, {named}")
+    if named:
+        return as_tuple(named[word])
+    return as_tuple(listed[0]) if len(listed) == 1 else listed
+
+
+def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """``repeat``, for which missing numbers in front are 1."""
-    counts = as_tuple(dims[0]) if len(dims) == 1 else dims
+    counts = _counts("dims", dims, named)
     return repeat(input, (1,) * (input.ndim - len(counts)) + tuple(counts))
 
 

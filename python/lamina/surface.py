@@ -67,7 +67,7 @@ LATER: dict[str, str] = {
     "linalg.classic": "cholesky cholesky_inverse cholesky_solve det geqrf inverse logdet lu lu_solve "
     "lu_unpack matrix_exp matrix_power orgqr ormqr pca_lowrank pinverse qr slogdet svd svd_lowrank "
     "triangular_solve",
-    "nn.functional": "adaptive_avg_pool1d avg_pool1d bilinear celu_ channel_shuffle conv1d conv3d "
+    "nn.functional": "adaptive_avg_pool1d avg_pool1d bilinear channel_shuffle conv1d conv3d "
     "conv_transpose1d conv_transpose3d cosine_similarity max_pool1d pairwise_distance pixel_shuffle "
     "pixel_unshuffle rrelu rrelu_ threshold_",
     "native": "native_batch_norm native_group_norm native_layer_norm",
@@ -100,13 +100,14 @@ EXTRAS: tuple[tuple[type, str, Any], ...] = (
 )
 # Names of the core that are not PyTorch's, or whose form there is another one, written in Python.
 HIDDEN = frozenset(
-    "HookHandle Node set_size_type slice to vector_norm nll_loss cross_entropy linear gelu silu silu_ "
-    "mish mish_ relu6 relu6_ softsign hardsigmoid hardsigmoid_ hardswish hardswish_ tanhshrink logsigmoid "
-    "leaky_relu elu softplus hardtanh softshrink avg_pool2d max_pool2d from_buffer to_bytes backward "
-    "grad_enabled set_grad_enabled inference_mode set_inference_mode record_function num_threads use_isa "
-    "isa isas sgd_step adam_step rmsprop_step adagrad_step anomaly set_anomaly autocast_mode "
-    "set_autocast_mode push_saved_tensors_hooks pop_saved_tensors_hooks walking_for_inputs "
-    "recurrent quantized_linear scaled_dot_product_attention Decoder".split()
+    "HookHandle Node set_size_type slice to vector_norm nll_loss cross_entropy linear gelu silu silu_ mish "
+    "mish_ relu6 relu6_ softsign hardsigmoid hardsigmoid_ hardswish hardswish_ tanhshrink logsigmoid "
+    "leaky_relu leaky_relu_ elu elu_ softplus hardtanh hardtanh_ threshold_ softshrink avg_pool2d "
+    "max_pool2d from_buffer to_bytes backward grad_enabled set_grad_enabled inference_mode "
+    "set_inference_mode record_function num_threads use_isa isa isas sgd_step adam_step rmsprop_step "
+    "adagrad_step anomaly set_anomaly autocast_mode set_autocast_mode push_saved_tensors_hooks "
+    "pop_saved_tensors_hooks walking_for_inputs recurrent quantized_linear scaled_dot_product_attention "
+    "Decoder".split()
 )
 
 

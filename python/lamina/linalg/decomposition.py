@@ -259,7 +259,8 @@ def pinv(
     symmetric A.
     """
     if hermitian:
-        A = A + (_symmetric(A) - A).detach()
+        mean = (A + mT(A)) / 2  # whose gradient is symmetric
+        A = mean + (_symmetric(A) - mean).detach()
     return _Pinv.apply(A, _tolerance("pinv", A, atol, rcond if rtol is None else rtol))
 
 

@@ -246,6 +246,15 @@ def ormqr(
     out: Tensor | None = None,
 ) -> Tensor:
     """Q @ other, or other @ Q, or those with Q transposed, for the whole Q of ``geqrf``'s two results."""
+    side = -2 if left else -1
+    if input.ndim < 2 or other.ndim < 2:
+        raise ShapeError(
+            f"ormqr: expected at least 2 dimensions, got {tuple(input.shape)} and {tuple(other.shape)}"
+        )
+    if other.shape[side] != input.shape[-2] or tau.shape[-1:] != (min(input.shape[-2:]),):
+        raise ShapeError(
+            f"ormqr: {tuple(input.shape)}, {tuple(tau.shape)} and {tuple(other.shape)} do not fit together"
+        )
     if not left:
         return _core._into_out(mT(ormqr(input, tau, mT(other), True, not transpose)), out)
     count = tau.shape[-1]

@@ -182,7 +182,21 @@ def _product(group: list[Tensor], split: dict[tuple[int, int], int], i: int, j: 
 
 
 def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
-    """The cross products of vectors of 3 along ``dim``."""
+    """The cross products of vectors of 3 along ``dim``.
+
+    Raises:
+        ShapeError: another size, or tensors of different numbers of dimensions.
+    """
+    if input.ndim != other.ndim:
+        raise ShapeError(
+            f"linalg.cross: inputs must have the same number of dimensions, got {input.ndim}, {other.ndim}"
+        )
+    along = wrap(dim, input.ndim, "linalg.cross")
+    if input.ndim and not input.shape[along] == other.shape[along] == 3:
+        raise ShapeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3, got {tuple(input.shape)} and "
+            f"{tuple(other.shape)}"
+        )
     return matrix_module.cross(input, other, dim, out=out)
 
 

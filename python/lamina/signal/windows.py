@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lamina import _core
-from lamina._core import DtypeError, ShapeError, Tensor
+from lamina._core import ShapeError, Tensor
 from lamina.creation import chosen, finish
 
 __all__ = [
@@ -34,8 +34,8 @@ Law = Callable[[Tensor, int], Tensor]
 def _window(word: str, M: int, sym: bool, law: Law, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     """``law(n, last)`` at n = 0 ... M - 1, where ``last`` is the place at which the window ends."""
     made = chosen(dtype, device)
-    if not made.is_floating_point:
-        raise DtypeError(f"{word}: expected a floating dtype, got {made}")
+    if made not in (_core.float32, _core.float64):
+        raise ShapeError(f"{word}: expects float32 or float64 dtypes, got {made}")
     if M < 0:
         raise ShapeError(f"{word}: requires non-negative window length, got M={M}")
     if M < 2:
@@ -53,7 +53,13 @@ def general_cosine(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``sum over i of (-1)**i a[i] cos(2 pi i n / last)``."""
+    """``sum over i of (-1)**i a[i] cos(2 pi i n / last)``.
+
+    Raises:
+        ShapeError: ``a`` is empty, or a dtype other than float32 and float64.
+    """
+    if not len(a):
+        raise ShapeError("general_cosine: Coefficients cannot be empty")
 
     def law(n: Tensor, last: int) -> Tensor:
         turns = n * (2 * math.pi / last)

@@ -94,6 +94,8 @@ class _Incomplete(Function):
 
 
 def _both(input: Tensor, other: Tensor, upper: bool, out: Tensor | None) -> Tensor:
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        raise TypeError("gammainc: expected two tensors")
     dtype = _core.result_type(input, other)
     dtype = dtype if dtype.is_floating_point else _core.get_default_dtype()
     return _core._into_out(_Incomplete.apply(input.to(dtype), other.to(dtype), upper), out)
@@ -155,6 +157,8 @@ def zeta(input: Tensor | float, other: Tensor | float, *, out: Tensor | None = N
     >>> round(lamina.special.zeta(lamina.tensor(2.0), 1).item(), 4)
     1.6449
     """
+    if not (isinstance(input, Tensor) or isinstance(other, Tensor)):
+        raise TypeError("special.zeta: expected a tensor, got two numbers")
     dtype = _core.result_type(input, other)
     dtype = dtype if dtype.is_floating_point else _core.get_default_dtype()
     s, q = (x.to(dtype) if isinstance(x, Tensor) else _core.full((), x, dtype) for x in (input, other))

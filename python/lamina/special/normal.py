@@ -23,6 +23,7 @@ def ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def log_ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of ``ndtr``; below -5 by the continued fraction of Abramowitz & Stegun 26.2.14."""
+    input = input if input.is_floating_point() else input.to(_core.get_default_dtype())
     far = input < -5
     near = _core.log(ndtr(_core.where(far, 0.0, input)))
     t = _core.where(far, -input, 5.0)

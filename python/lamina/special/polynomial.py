@@ -36,6 +36,8 @@ FAMILIES: dict[str, tuple[Callable[[Tensor], Tensor], Step]] = {
 
 def _polynomial(name: str, first: Callable[[Tensor], Tensor], step: Step, shifted: bool) -> Any:
     def polynomial(input: Any, n: Any, *, out: Tensor | None = None) -> Tensor:
+        if not (isinstance(input, Tensor) or isinstance(n, Tensor)):
+            raise TypeError(f"special.{name}: expected a tensor, got two numbers")
         dtype = _core.result_type(input, n)
         dtype = dtype if dtype.is_floating_point else _core.get_default_dtype()
         x, degree = (v.to(dtype) if isinstance(v, Tensor) else _core.full((), v, dtype) for v in (input, n))

@@ -10,7 +10,6 @@ from typing import Any
 import lamina
 from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.in_place import overwrite
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -44,13 +43,13 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     [-1.0, 2.0]
     """
     if inplace:
-        return overwrite(input, _core.leaky_relu, negative_slope)
+        return _core.leaky_relu_(input, negative_slope)
     return _core.leaky_relu(input, negative_slope)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """``leaky_relu`` written over its input."""
-    return overwrite(input, _core.leaky_relu, negative_slope)
+    return _core.leaky_relu_(input, negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -100,9 +99,9 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return _core.hardsigmoid_(input) if inplace else _core.hardsigmoid(input)
 
 
-def logsigmoid(input: Tensor) -> Tensor:
+def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``log(sigmoid(x))`` for each element, exact for large negative values too; any shape."""
-    return _core.logsigmoid(input)
+    return _core.logsigmoid(input, out=out)
 
 
 def tanh(input: Tensor) -> Tensor:
@@ -124,7 +123,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise _core.ShapeError(f"hardtanh: min_val should be at most max_val, got {min_val} and {max_val}")
     if inplace:
-        return overwrite(input, _core.hardtanh, min_val, max_val)
+        return _core.hardtanh_(input, min_val, max_val)
     return _core.hardtanh(input, min_val, max_val)
 
 
@@ -133,7 +132,7 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
     return hardtanh(input, min_val, max_val, inplace=True)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, approximate: str = "none", *, out: Tensor | None = None) -> Tensor:
     """``x * Phi(x)``, Phi the normal distribution function, or with ``"tanh"`` its approximation; any shape.
 
     Source: Hendrycks & Gimpel, Gaussian Error Linear Units, 2016.
@@ -144,7 +143,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     >>> round(lamina.nn.functional.gelu(lamina.tensor([1.0])).item(), 4)
     0.8413
     """
-    return _core.gelu(input, approximate)
+    return _core.gelu(input, approximate, out=out)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -170,12 +169,12 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere; any shape. Source: Clevert et al., 2015."""
-    return overwrite(input, _core.elu, alpha) if inplace else _core.elu(input, alpha)
+    return _core.elu_(input, alpha) if inplace else _core.elu(input, alpha)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """``elu`` written over its input."""
-    return overwrite(input, _core.elu, alpha)
+    return _core.elu_(input, alpha)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -186,7 +185,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     if alpha == 0:
         raise _core.ShapeError("celu: alpha must not be 0")
-    return overwrite(input, _core.celu, alpha) if inplace else _core.celu(input, alpha)
+    return _core.celu_(input, alpha) if inplace else _core.celu(input, alpha)
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -204,9 +203,11 @@ def selu_(input: Tensor) -> Tensor:
     return _core.selu_(input)
 
 
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def softplus(
+    input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Tensor | None = None
+) -> Tensor:
     """``log(1 + exp(beta * x)) / beta``, and ``x`` where ``beta * x`` exceeds ``threshold``; any shape."""
-    return _core.softplus(input, beta, threshold)
+    return _core.softplus(input, beta, threshold, out=out)
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -214,12 +215,12 @@ def softsign(input: Tensor) -> Tensor:
     return _core.softsign(input) if input.is_floating_point() else input / (1 + input.abs())
 
 
-def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """``x`` where ``|x| > lambd``, 0 elsewhere; any shape."""
-    return _core.hardshrink(input, lambd)
+    return _core.hardshrink(input, lambd, out=out)
 
 
-def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+def softshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """``x`` moved towards 0 by ``lambd``, stopping there; any shape.
 
     Raises:
@@ -227,21 +228,25 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if lambd < 0:
         raise _core.ShapeError(f"softshrink: lambd must be 0 or more, got {lambd}")
-    return _core.softshrink(input, lambd)
+    return _core.softshrink(input, lambd, out=out)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``x`` where it exceeds ``threshold``, ``value`` elsewhere; any shape."""
-    if inplace:
-        return overwrite(input, _core.threshold, threshold, value)
     if not input.is_floating_point():
-        return lamina.where(input > threshold, input, lamina.full_like(input, value))
+        kept = lamina.where(input > threshold, input, lamina.full_like(input, value))
+        return input.copy_(kept) if inplace else kept
+    if inplace:
+        return _core.threshold_(input, threshold, value)
     return _core.threshold(input, threshold, value)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """``threshold`` written over its input."""
-    return overwrite(input, _core.threshold, threshold, value)
+    return _threshold(input, threshold, value, True)
+
+
+_threshold = threshold  # which is the name of an argument above
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

@@ -11,13 +11,14 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
-from lamina.nn.functional.precision import through_float32
+from lamina.nn.functional.precision import integers_too, through_float32
 from lamina.nn.functional.shape_args import check_windows, in_own_name, sizes
 
 Size = int | Sequence[int]
 
 
 @in_own_name
+@integers_too
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -48,6 +49,7 @@ def conv1d(
     return _core.conv2d(input, weight, bias, strides, paddings, dilations, groups).squeeze(-2)
 
 
+@integers_too
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -79,6 +81,7 @@ def conv2d(
 
 
 @in_own_name
+@integers_too
 @through_float32
 def conv3d(
     input: Tensor,

@@ -10,13 +10,14 @@ import lamina
 from lamina import _core
 from lamina._core import Tensor
 from lamina.nn.functional.padding import pad
-from lamina.nn.functional.precision import through_float32
+from lamina.nn.functional.precision import integers_too, through_float32
 from lamina.nn.functional.shape_args import in_own_name, sizes
 
 Size = int | Sequence[int]
 
 
 @in_own_name
+@integers_too
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -48,6 +49,7 @@ def conv_transpose1d(
     ).squeeze(-2)
 
 
+@integers_too
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -83,6 +85,7 @@ def conv_transpose2d(
 
 
 @in_own_name
+@integers_too
 @through_float32
 def conv_transpose3d(
     input: Tensor,

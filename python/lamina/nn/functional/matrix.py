@@ -8,13 +8,13 @@ from lamina import _core
 from lamina._core import Tensor
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias``: input (..., in), weight (out, in) or (in), bias (out) -> (..., out).
 
     >>> lamina.nn.functional.linear(lamina.ones(1, 2), lamina.ones(3, 2)).tolist()
     [[2.0, 2.0, 2.0]]
     """
-    return _core.linear(input, weight, bias)
+    return _core.linear(input, weight, bias, out=out)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import lamina
 from lamina import _core
 from lamina._core import Tensor
+from lamina.nn.functional.pooling import avg_pool2d
 from lamina.result import takes_out
 
 
@@ -158,7 +159,7 @@ def local_response_norm(
     before, after = size // 2, (size - 1) // 2
     zeros = [lamina.zeros(rows.shape[0], 1, n, rows.shape[3], dtype=input.dtype) for n in (before, after)]
     padded = lamina.cat([zeros[0], rows, zeros[1]], 2)
-    means = _core.avg_pool2d(padded, (size, 1), (1, 1), (0, 0), False, True, None)
+    means = avg_pool2d(padded, (size, 1), 1)
     return input / (means.reshape(*input.shape) * alpha + k).pow(beta)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import lamina
 from lamina import _core
 from lamina._core import Tensor
+from lamina.nn.functional.precision import integers_too
 from lamina.nn.functional.shape_args import check_room, in_own_name, sizes, steps
 
 Size = int | Sequence[int]
@@ -86,6 +87,7 @@ def max_pool1d(
     return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)
 
 
+@integers_too
 def avg_pool2d(
     input: Tensor,
     kernel_size: Size,
@@ -94,6 +96,8 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The mean of each window: (n, c, h, w) or (c, h, w) -> (..., h', w'). The stride is the window's size.
 
@@ -104,12 +108,14 @@ def avg_pool2d(
     """
     kernels = sizes(kernel_size, 2, "kernel_size")
     strides = steps(stride, kernels)
-    return _core.avg_pool2d(
+    means = _core.avg_pool2d(
         input, kernels, strides, sizes(padding, 2, "padding"), ceil_mode, count_include_pad, divisor_override
     )
+    return means if out is None else _core._into_out(means, out)
 
 
 @in_own_name
+@integers_too
 def avg_pool1d(
     input: Tensor,
     kernel_size: Size,

@@ -19,6 +19,7 @@ from lamina.nn.functional.pooling import (
     avg_pool2d,
     max_pool2d,
 )
+from lamina.nn.functional.precision import integers_too
 from lamina.nn.functional.shape_args import in_own_name, sizes, steps
 
 Size = int | Sequence[int]
@@ -92,6 +93,7 @@ def _in_volume(inside: Tensor, chosen: Tensor, input: Tensor) -> Tensor:
 
 
 @in_own_name
+@integers_too
 def avg_pool3d(
     input: Tensor,
     kernel_size: Size,
@@ -100,6 +102,8 @@ def avg_pool3d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The mean of each window: (n, c, d, h, w) or (c, d, h, w) -> (..., d', h', w'), as in ``avg_pool2d``.
 
@@ -124,7 +128,8 @@ def avg_pool3d(
         sums,
     )
     output = output.reshape(*input.shape[:-3], output.shape[2], height, width)
-    return output if divisor_override is None else output / divisor_override
+    means = output if divisor_override is None else output / divisor_override
+    return means if out is None else _core._into_out(means, out)
 
 
 def _output_sizes(word: str, input: Tensor, output_size: Any) -> tuple[int, ...]:

@@ -43,6 +43,27 @@ def through_float32(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
+def integers_too(function: F) -> F:
+    """``function`` for integers as well: computed in float64, where they are exact up to 2**53, and cut."""
+
+    @functools.wraps(function)
+    def call(input: Tensor, *args: Any, **options: Any) -> Any:
+        if input.is_floating_point() or input.dtype is _core.bool:
+            return function(input, *args, **options)
+        out = options.pop("out", None)
+        named = {name: _as_float64(value) for name, value in options.items()}
+        found = function(_as_float64(input), *map(_as_float64, args), **named)
+        # Quotients that should be whole may lie a rounding below.
+        return _core._into_out((found * (1 + 1e-13)).to(input.dtype), out)
+
+    return call  # type: ignore[return-value]
+
+
+def _as_float64(value: Any) -> Any:
+    whole = isinstance(value, Tensor) and not value.is_floating_point()
+    return value.to(_core.float64) if whole else value
+
+
 def _raised(value: Any) -> Any:
     half = isinstance(value, Tensor) and value.dtype in (_core.bfloat16, _core.float16)
     return value.to(_core.float32) if half else value
