@@ -35,6 +35,7 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 
 from lamina.device_type import device as _device
+from lamina.query import layout as _layout
 from lamina.size import Size
 
 # Names that are methods of Tensor as well could not be read as types inside of it.
@@ -140,6 +141,7 @@ def method(name: str, value: Any, indent: str) -> Iterator[str]:
 
 
 PROPERTY_TYPES = {
+    "layout": "_layout",
     "device": "_device",
     "grad_fn": "Any",
     "T": "Tensor",

@@ -76,9 +76,10 @@ Tensor reduce(ReduceOp op, const Tensor& x, const Plan& plan, bool keepdim, Dtyp
   const Tensor kept = empty(plan.kept, out_dtype);
   const Tensor out = alias(kept, plan.shape(keepdim), contiguous_strides(plan.shape(keepdim)), 0);
   if (plan.count == 0) {
-    if (op == ReduceOp::Max || op == ReduceOp::Min)
-      fail<IndexError>(name, ": Expected reduction dim to have non-zero size, got ", x.shape(),
-                       "; specify dims that are not empty");
+    if (op == ReduceOp::Max || op == ReduceOp::Min) {
+      if (plan.shape(false).empty()) fail<ShapeError>(name, ": Expected elements, non-zero in number");
+      fail<IndexError>(name, ": Expected reduction dim to have non-zero size, got ", x.shape());
+    }
     return fill_(out, scale == 1 ? neutral(op) : Scalar(std::nan("")));
   }
   if (out.numel() == 0) return out;

@@ -134,7 +134,7 @@ def dtype_from(given: Any, word: str) -> dtype:
     Raises:
         TypeError: it names no dtype of lamina.
     """
-    if isinstance(given, str):
+    if isinstance(given, str) and ".cuda." not in given:
         given = TYPES.get(given.rpartition(".")[2], given)
     if isinstance(given, _TypedTensors):
         return given.dtype

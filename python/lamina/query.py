@@ -14,9 +14,24 @@ __all__ = [
     "is_same_size",
     "is_signed",
     "is_tensor",
+    "layout",
     "numel",
+    "strided",
     "typename",
 ]
+
+
+class layout:
+    """How the elements of a tensor lie in memory. There is one way: ``lamina.strided``."""
+
+    def __repr__(self) -> str:
+        return "lamina.strided"
+
+    def __reduce__(self) -> str:
+        return "strided"
+
+
+strided = layout()
 
 
 def is_tensor(obj: Any) -> bool:

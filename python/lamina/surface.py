@@ -68,9 +68,12 @@ LATER: dict[str, str] = {
     "lu_unpack matrix_exp matrix_power orgqr ormqr pca_lowrank pinverse qr slogdet svd svd_lowrank "
     "triangular_solve",
     "nn.functional": "adaptive_avg_pool1d avg_pool1d bilinear channel_shuffle conv1d conv3d "
-    "conv_transpose1d conv_transpose3d cosine_similarity max_pool1d pairwise_distance pixel_shuffle "
-    "pixel_unshuffle rrelu rrelu_ threshold_",
-    "native": "native_batch_norm native_group_norm native_layer_norm",
+    "conv_transpose1d conv_transpose3d cosine_similarity max_pool1d max_pool2d max_pool3d pairwise_distance "
+    "pixel_shuffle pixel_unshuffle rrelu rrelu_ threshold_",
+    "native": "adaptive_max_pool1d affine_grid_generator alpha_dropout alpha_dropout_ dropout_ "
+    "feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_ grid_sampler "
+    "grid_sampler_2d grid_sampler_3d max_pool1d_with_indices native_batch_norm native_dropout "
+    "native_group_norm native_layer_norm norm_except_dim",
     "number": "adjoint angle conj conj_physical frexp gcd is_conj is_neg lcm real resolve_conj resolve_neg "
     "unravel_index",
     "printing": "set_printoptions",
@@ -91,6 +94,11 @@ METHODS_LATER = (
     "resolve_neg slogdet svd triangular_solve"
 )
 IN_PLACE_LATER = "conj_physical gcd i0 igamma igammac index_reduce lcm mvlgamma renorm"
+# Methods that are functions of lamina too.
+FUNCTIONS = (
+    "addmv_ as_strided_ clamp_max_ clamp_min_ conj_physical_ deg2rad_ detach detach_ gcd_ i0_ index_put_ "
+    "lcm_ ldexp_ logit_ nan_to_num_ rad2deg_ resize_as_ round_ xlogy_"
+)
 MEMORY = "is_pinned is_shared new_empty_strided resize_ resize_as_ share_memory_"
 EXTRAS: tuple[tuple[type, str, Any], ...] = (
     (Tensor, "fill_diagonal_", in_place.fill_diagonal_),
@@ -156,4 +164,5 @@ def public() -> dict[str, Any]:
     core = {
         name: getattr(_core, name) for name in dir(_core) if not name.startswith("_") and name not in HIDDEN
     }
-    return {**core, **ALIASES, **TYPES}
+    methods = {name: getattr(Tensor, name) for name in FUNCTIONS.split()}
+    return {**core, **methods, **ALIASES, **TYPES}

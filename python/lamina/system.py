@@ -11,16 +11,21 @@ from lamina.dtype_info import dtype_from
 __all__ = [
     "are_deterministic_algorithms_enabled",
     "empty_cache",
+    "get_deterministic_debug_mode",
     "get_float32_matmul_precision",
+    "get_num_interop_threads",
     "get_num_threads",
+    "is_deterministic_algorithms_warn_only_enabled",
     "memory_stats",
     "set_default_tensor_type",
+    "set_deterministic_debug_mode",
     "set_float32_matmul_precision",
+    "set_flush_denormal",
     "set_num_threads",
     "use_deterministic_algorithms",
 ]
 
-_state = {"deterministic": False, "precision": "highest"}
+_state = {"deterministic": False, "warn_only": False, "precision": "highest"}
 
 
 def get_num_threads() -> int:
@@ -64,7 +69,7 @@ def empty_cache() -> None:
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Ask for the same bits from the same input, which lamina gives in any case."""
-    _state["deterministic"] = bool(mode)
+    _state["deterministic"], _state["warn_only"] = bool(mode), bool(warn_only)
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -86,3 +91,38 @@ def set_float32_matmul_precision(precision: str) -> None:
 def get_float32_matmul_precision() -> str:
     """What ``set_float32_matmul_precision`` was last told."""
     return str(_state["precision"])
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """Whether ``use_deterministic_algorithms`` was last told only to warn."""
+    return bool(_state["warn_only"])
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """``use_deterministic_algorithms`` by a number or a word: 0 default, 1 warn, 2 error.
+
+    Raises:
+        ShapeError: another number or word.
+    """
+    words = ("default", "warn", "error")
+    mode = words.index(debug_mode) if debug_mode in words else debug_mode
+    if mode not in (0, 1, 2):
+        raise ShapeError(
+            f"set_deterministic_debug_mode: expected one of {words} or 0, 1, 2, got {debug_mode!r}"
+        )
+    use_deterministic_algorithms(mode != 0, warn_only=mode == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """What ``set_deterministic_debug_mode`` was last told, as a number."""
+    return 0 if not _state["deterministic"] else 1 if _state["warn_only"] else 2
+
+
+def get_num_interop_threads() -> int:
+    """How many operations may run beside each other: 1."""
+    return 1
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Whether numbers below the smallest normal one are taken as 0 from now on: no, nothing changes."""
+    return False

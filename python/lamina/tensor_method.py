@@ -12,6 +12,7 @@ from lamina._core import ShapeError, Tensor, dtype
 from lamina.convert import tensor
 from lamina.device_type import device
 from lamina.dtype_info import dtype_from, type_name
+from lamina.query import strided
 
 FLAGS = {"non_blocking", "copy", "memory_format"}
 
@@ -327,6 +328,7 @@ PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
     "is_cpu": lambda self: True,
     "is_cuda": lambda self: False,
     "is_mps": lambda self: False,
+    "layout": lambda self: strided,
     "is_meta": lambda self: False,
     "is_mkldnn": lambda self: False,
     "is_nested": lambda self: False,
