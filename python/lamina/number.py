@@ -70,6 +70,8 @@ def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def _integers(word: str, routine: Any, input: Tensor, other: Tensor, out: Tensor | None) -> Tensor:
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        raise TypeError(f"{word}: expected two tensors of integers")
     dtype = _core.result_type(input, other)
     if dtype.is_floating_point or dtype is _core.bool:
         raise DtypeError(f"{word}: expected integers, got {input.dtype} and {other.dtype}")

@@ -185,7 +185,10 @@ class _Eigh(Function):
         inner = None if grad_values is None else grad_values.unsqueeze(-1) * _eye(V)
         if grad_vectors is not None:
             inner = _plus(inner, (mT(V) @ grad_vectors) / _gaps(values) * (1 - _eye(V)))
-        return None if inner is None else V @ inner @ mT(V), None
+        if inner is None:
+            return None, None
+        grad = V @ inner @ mT(V)
+        return (grad + mT(grad)) / 2, None  # A is symmetric, whichever triangle is read
 
 
 @takes_out
