@@ -118,12 +118,13 @@ wheel: $(VENV)/.built $(VENV)/.group-wheel
 	cd / && $(CURDIR)/build/venv-smoke/bin/python -I $(CURDIR)/tests/smoke.py $(CURDIR)/dist/*.whl
 
 # The sanitizers' run-time must be the first library of the process; libstdc++ beside it, to intercept exceptions.
-# Python and NumPy keep memory until they exit, so leaks are not reported.
+# Python and NumPy keep memory until they exit, so leaks are not reported; a test may ask for more memory than
+# there is. pytest leaves standard error alone, where the sanitizers write before they end the process.
 sanitize: build/venv-sanitize/.built
 	@echo "== run the tests under the sanitizers"
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	build/venv-sanitize/bin/python -m pytest $(PYTEST_ARGS)
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	build/venv-sanitize/bin/python -m pytest --capture=sys $(PYTEST_ARGS)
 
 build/venv-sanitize/.built: $(SOURCES) $(VENV)/.tools
 	@echo "== build lamina with sanitizers, in an environment of its own"

@@ -20,12 +20,6 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kCacheFloor = size_t{256} << 20;  // this much may always stay cached
 
-size_t physical_memory() {
-  static const size_t bytes =
-      static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return bytes;
-}
-
 // mmap gives 4 KiB alignment; map one huge page more and cut the ends off.
 void* map_huge(size_t bytes) {
   const size_t mapped = bytes + kHugePage;
@@ -44,6 +38,12 @@ void* map_huge(size_t bytes) {
 }
 
 }  // namespace
+
+size_t physical_memory() {
+  static const size_t bytes =
+      static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
 
 // Class 8e + s holds (8 + s) << e eighths of a cache line, so each doubling has eight steps; the first steps
 // are whole lines.

@@ -9,6 +9,8 @@
 
 namespace lamina {
 
+size_t physical_memory();  // bytes of this machine
+
 class CachingAllocator {
  public:
   void* allocate(size_t bytes);

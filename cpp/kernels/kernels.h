@@ -5,6 +5,8 @@
 
 #include "base/dtype.h"
 #include "base/limits.h"
+#include "kernels/gemm.h"
+#include "kernels/image.h"
 #include "kernels/loss.h"
 #include "kernels/optim.h"
 #include "kernels/quantized.h"
@@ -114,51 +116,6 @@ struct Rows {
 };
 
 enum class ScanOp : uint8_t { Sum, Prod, LogSumExp, count };
-
-// ---- matrix products
-
-// c[b] = act(alpha * a[b] @ b[b] + beta * c[b] + bias), any strides (so transposes cost no copy). dtype
-// float32, float64: fast; halves and integers: right (accumulate float / int64 respectively, then cast).
-// Batches share b where stride_b.batch is 0.
-struct MatrixStride {
-  int64_t row, col, batch;
-};
-enum class Epilogue : uint8_t { None, Relu, Relu6, Gelu, GeluTanh, Silu, Sigmoid, Tanh, Hardswish, count };
-struct Gemm {
-  Dtype dtype;
-  int64_t batch, m, n, k;  // k may be 0: c = act(beta * c + bias)
-  const void* a;           // (batch, m, k)
-  const void* b;           // (batch, k, n)
-  void* c;                 // (batch, m, n)
-  MatrixStride a_stride, b_stride, c_stride;
-  double alpha, beta;  // beta 0: c is not read
-  const void* bias;    // null, or n values (bias_per_row false), or m values (true)
-  bool bias_per_row;
-  Epilogue epilogue;
-};
-
-// ---- images (contiguous N, C, H, W)
-
-struct Conv2d {
-  Dtype dtype;
-  int64_t n, c, h, w;  // input (n, c, h, w)
-  int64_t oc, oh, ow;  // output (n, oc, oh, ow)
-  int64_t kh, kw;      // weight (oc, c / groups, kh, kw)
-  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
-};
-// y = activation(convolution * scale + shift + add): scale and shift hold a value for each channel of y, add
-// has y's shape and is not y. Any of them may be null, but scale does not come without shift.
-struct ConvEnd {
-  const void *scale, *shift, *add;
-  Epilogue activation;
-};
-struct Pool2d {
-  Dtype dtype;
-  int64_t planes, h, w, oh, ow;  // planes = n * c
-  int64_t kh, kw, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
-  bool count_include_pad;
-  int64_t divisor;  // 0: by window size
-};
 
 // ---- normalisation
 
@@ -308,6 +265,9 @@ struct Kernels {
 
   void (*gemm)(const Gemm&, void* scratch);
   size_t (*gemm_scratch)(const Gemm&);
+  // Lays out the operand that is kept; 0 bytes where the product reads it best as it is.
+  void (*gemm_pack)(const Gemm&, void* packed);
+  size_t (*gemm_pack_size)(const Gemm&);
 
   // lse (batch, heads, queries) float (double for float64), kept for the way back: the logarithm of the sum
   // of the exponentials, inf where a query sees nothing. May be null.
@@ -323,6 +283,9 @@ struct Kernels {
 
   void (*conv2d)(const Conv2d&, const ConvEnd&, const void* x, const void* w, void* y, void* scratch);
   size_t (*conv2d_scratch)(const Conv2d&);
+  // Lays out a weight for many convolutions; 0 bytes where it is read best as it is.
+  void (*conv2d_pack)(const Conv2d&, const void* w, void* packed);
+  size_t (*conv2d_pack_size)(const Conv2d&);
   void (*conv2d_grad_input)(const Conv2d&, const void* g, const void* w, void* dx, void* scratch);
   size_t (*conv2d_grad_input_scratch)(const Conv2d&);
   void (*conv2d_grad_weight)(const Conv2d&, const void* g, const void* x, void* dw, void* scratch);

@@ -70,7 +70,11 @@ Ref<PendingConv> work_of(const Geometry& geo, const Tensor& x, const Tensor& w, 
 Tensor forward(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) {
   const Geometry geo = problem.geometry(x.dtype());
   const Tensor y = empty(geo.y, x.dtype());
-  if (y.numel()) work_of(geo, x, w, bias)->run(y.data());
+  if (y.numel()) {
+    const Ref<PendingConv> work = work_of(geo, x, w, bias);
+    work->is_final = recording(x, w, bias);
+    work->run(y.data());
+  }
   if (recording(x, w, bias))
     record("ConvolutionBackward0", y, {&x, &w, &bias},
            [problem, x = Saved(x), w = Saved(w)](Back& back) -> Tensors {

@@ -2,14 +2,42 @@
 #include "ops/conv_pending.h"
 
 #include "ops/inplace.h"
+#include "tensor/derived.h"
 
 namespace lamina::ops {
 
+namespace {
+
+// Weights are laid out for this convolution alone, after a batch norm with this eps (0: none).
+DerivedKey key_of(const Conv2d& p, double eps) {
+  DerivedKey key = {p.n,        p.c,        p.h,     p.w,     p.oc,         p.kh,         p.kw,
+                    p.stride_h, p.stride_w, p.pad_h, p.pad_w, p.dilation_h, p.dilation_w, p.groups};
+  key.push_back(0);
+  memcpy(&key.back(), &eps, sizeof eps);
+  return key;
+}
+
+// Undefined where the kernel reads the weight as it is.
+Tensor pack(const Conv2d& p, const Tensor& w) {
+  const size_t bytes = w.kernels().conv2d_pack_size(p);
+  if (!bytes) return {};
+  const Tensor packed = empty({static_cast<int64_t>(bytes)}, Dtype::UInt8);
+  w.kernels().conv2d_pack(p, w.data(), packed.data());
+  return packed;
+}
+
+}  // namespace
+
 void PendingConv::run(void* out) {
   const auto data = [](const Tensor& t) { return t.defined() ? t.data() : nullptr; };
-  const Scratch scratch(x.backend(), x.kernels().conv2d_scratch(p));
-  x.kernels().conv2d(p, {data(scale), data(shift), data(add), activation}, x.data(), w.data(), out,
-                     scratch.data());
+  if (!is_final) {
+    const Tensors kept = derived({w}, key_of(p, 0), [&] { return Tensors{pack(p, w)}; });
+    if (!kept.empty()) packed = kept[0];
+  }
+  const Kernels& kernels = x.kernels();
+  const Scratch scratch(x.backend(), kernels.conv2d_scratch(p));
+  kernels.conv2d(p, {data(shift), data(add), data(packed), activation}, x.data(), data(w), out,
+                 scratch.data());
 }
 
 namespace {
@@ -28,15 +56,15 @@ Ref<PendingConv> waiting(const Tensor& x) {
 Ref<PendingConv> copy_of(const PendingConv& from) {
   Ref<PendingConv> work(new PendingConv);
   work->p = from.p;
-  work->x = from.x, work->w = from.w, work->scale = from.scale, work->shift = from.shift,
-  work->add = from.add;
+  work->x = from.x, work->w = from.w, work->shift = from.shift, work->add = from.add;
+  work->packed = from.packed, work->is_final = from.is_final;
   work->activation = from.activation;
   return work;
 }
 
 bool list_reads(PendingConv& work) {
   bool shared = false;
-  for (const Tensor* t : {&work.x, &work.w, &work.scale, &work.shift, &work.add}) {
+  for (const Tensor* t : {&work.x, &work.w, &work.shift, &work.add}) {
     if (!t->defined()) continue;
     shared |= t->storage().is_shared();
     work.reads.push_back(t->storage_ref());
@@ -68,18 +96,31 @@ Tensor put_off(const Shape& y, Ref<PendingConv> work) {
   return out;
 }
 
-// (conv + bias - mean) rstd w + b
+// conv(x, w rstd scale) + (bias - mean) rstd scale + b. The weight is made anew only where one of them
+// changed.
 Tensor join_batch_norm(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean,
                        const Tensor& var, double eps) {
   const Ref<PendingConv> before = waiting(x);
-  if (!before || before->scale.defined() || before->add.defined() || recording(w, b)) return {};
+  if (!before || before->is_final || before->add.defined() || recording(w, b)) return {};
   GradMode off(false);
   const Ref<PendingConv> work = copy_of(*before);
-  const Tensor rstd = rsqrt(ops::add(detach(var), eps));
-  work->scale = contiguous(w.defined() ? mul(rstd, detach(w)) : rstd);
-  const Tensor centre = before->shift.defined() ? sub(before->shift, detach(mean)) : neg(detach(mean));
-  const Tensor shift = mul(centre, work->scale);
-  work->shift = contiguous(b.defined() ? ops::add(shift, detach(b)) : shift);
+  const auto fold = [&] {
+    const Tensor rstd = rsqrt(ops::add(detach(var), eps));
+    const Tensor scale = w.defined() ? mul(rstd, detach(w)) : rstd;
+    const Tensor centre = before->shift.defined() ? sub(before->shift, detach(mean)) : neg(detach(mean));
+    const Tensor shift = mul(centre, scale);
+    return Tensors{mul(before->w, reshape(scale, {scale.numel(), 1, 1, 1})),
+                   contiguous(b.defined() ? ops::add(shift, detach(b)) : shift), Tensor()};
+  };
+  Tensors folded = derived({before->w, before->shift, w, b, mean, var}, key_of(work->p, eps), [&] {
+    Tensors made = fold();
+    made[2] = pack(work->p, made[0]);
+    if (made[2].defined()) made[0] = Tensor();
+    return made;
+  });
+  if (folded.empty()) folded = fold();
+  work->w = folded[0], work->shift = folded[1], work->packed = folded[2];
+  work->is_final = true;
   return join(x, *before, work);
 }
 

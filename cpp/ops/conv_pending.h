@@ -6,10 +6,12 @@
 
 namespace lamina::ops {
 
-// y = activation(conv2d(x, w) * scale + shift + add)
+// y = activation(conv2d(x, w) + shift + add)
 struct PendingConv final : Pending {
   Conv2d p = {};
-  Tensor x, w, scale, shift, add;  // contiguous
+  Tensor x, w, shift, add;  // contiguous
+  Tensor packed;            // w as the kernel reads it best, if that is kept: then w may be undefined
+  bool is_final = false;    // w: recorded, or changed by a batch norm already
   Epilogue activation = Epilogue::None;
 
   void run(void* out) override;

@@ -1,6 +1,7 @@
 // Matrix products. Everything ends in one batched gemm whose strides make transposes free.
 #include "ops/autocast.h"
 #include "ops/walk.h"
+#include "tensor/derived.h"
 
 namespace lamina::ops {
 namespace {
@@ -11,8 +12,9 @@ void same_type(const char* op, const Tensor& a, const Tensor& b) {
                     " and ", name_of(b.dtype()));
 }
 
-// a (batch, m, k) @ b (batch, k, n); batch strides may be 0. bias (n) or undefined.
-Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& bias) {
+// a (batch, m, k) @ b (batch, k, n); batch strides may be 0. bias (n) or undefined. b_kept: b, of one batch,
+// is likely to be multiplied again.
+Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& bias, bool b_kept = false) {
   const Tensor c = empty({a.size(0), a.size(1), b.size(2)}, a.dtype());
   if (c.numel() == 0) return c;
   Gemm g{};
@@ -32,6 +34,18 @@ Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& bias) {
   g.c_stride = strides(c);
   g.alpha = 1;
   g.bias = bias.defined() ? bias.data() : nullptr;
+  Tensors kept;
+  if (b_kept) {
+    g.kept = Side::B;
+    if (const size_t bytes = a.kernels().gemm_pack_size(g)) {
+      kept = derived({b}, {static_cast<int64_t>(g.dtype), g.k, g.n}, [&] {
+        const Tensor packed = empty({static_cast<int64_t>(bytes)}, Dtype::UInt8);
+        a.kernels().gemm_pack(g, packed.data());
+        return Tensors{packed};
+      });
+      if (!kept.empty()) g.packed = kept[0].data();
+    }
+  }
   const Scratch scratch(a.backend(), a.kernels().gemm_scratch(g));
   a.kernels().gemm(g, scratch.data());
   return c;
@@ -103,6 +117,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   Shape out = x.shape();
   out.back() = outs;
   const Tensor flat = x.ndim() == 2 ? x : reshape(x, {rows, in});
+  const bool records_weight = recording(weight);
   const Tensor y = [&] {
     GradMode off(false);
     Tensor dense = bias;
@@ -110,7 +125,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     const Tensor a = alias(flat, {1, rows, in}, {0, flat.strides()[0], flat.strides()[1]}, flat.offset());
     const Tensor b =
         alias(weight, {1, in, outs}, {0, weight.strides()[1], weight.strides()[0]}, weight.offset());
-    const Tensor c = gemm(a, b, dense);
+    const Tensor c = gemm(a, b, dense, !records_weight);
     return alias(c, {rows, outs}, {outs, 1}, 0);
   }();
   if (recording(flat, weight, bias)) {

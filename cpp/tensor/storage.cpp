@@ -1,11 +1,11 @@
 // Computations that are put off: who waits for whom. One lock guards it all, held while they run: there are
 // few of them, and each one uses all threads by itself.
-#include "tensor/storage.h"
-
 #include <pthread.h>
 
 #include <algorithm>
 #include <mutex>
+
+#include "tensor/derived.h"
 
 namespace lamina {
 namespace {
@@ -23,6 +23,22 @@ using Guard = std::lock_guard<std::recursive_mutex>;
 thread_local bool computing = false;
 
 }  // namespace
+
+Storage::Storage(Backend& backend, size_t bytes)
+    : backend_(backend), bytes_(bytes), data_(backend.allocate(bytes)) {}
+Storage::Storage(Backend& backend, size_t bytes, Ref<Pending> pending) : backend_(backend), bytes_(bytes) {
+  put_off(std::move(pending));
+}
+Storage::Storage(Backend& backend, void* data, size_t bytes, std::function<void()> free)
+    : backend_(backend), bytes_(bytes), data_(data), free_(std::move(free)), shared_(true) {}
+
+Storage::~Storage() {
+  if (waits_.load(std::memory_order_acquire)) forget();
+  if (free_)
+    free_();
+  else if (data_)
+    backend_.release(data_, bytes_);
+}
 
 void Storage::put_off(Ref<Pending> pending) {
   const Guard guard(lock());

@@ -11,6 +11,7 @@
 namespace lamina {
 
 class Storage;
+struct Derived;
 
 // A computation put off until somebody looks at its result, so that what follows can join it; or at what it
 // reads, which may change then.
@@ -24,23 +25,13 @@ class Pending : public Counted<Pending> {
 
 class Storage : public Counted<Storage> {
  public:
-  Storage(Backend& backend, size_t bytes)
-      : backend_(backend), bytes_(bytes), data_(backend.allocate(bytes)) {}
+  Storage(Backend& backend, size_t bytes);
   // Memory that `pending` writes when it is looked at. A result that nothing joined is computed even where
   // nobody looks: then it costs what it would have cost at once.
-  Storage(Backend& backend, size_t bytes, Ref<Pending> pending) : backend_(backend), bytes_(bytes) {
-    put_off(std::move(pending));
-  }
+  Storage(Backend& backend, size_t bytes, Ref<Pending> pending);
   // Memory of somebody else; `free` is called when nobody uses it any more.
-  Storage(Backend& backend, void* data, size_t bytes, std::function<void()> free)
-      : backend_(backend), bytes_(bytes), data_(data), free_(std::move(free)), shared_(true) {}
-  ~Storage() {
-    if (waits_.load(std::memory_order_acquire)) forget();
-    if (free_)
-      free_();
-    else if (data_)
-      backend_.release(data_, bytes_);
-  }
+  Storage(Backend& backend, void* data, size_t bytes, std::function<void()> free);
+  ~Storage();
 
   Backend& backend() const { return backend_; }
   void* data() const {
@@ -60,6 +51,15 @@ class Storage : public Counted<Storage> {
   uint32_t version() const { return version_.load(std::memory_order_relaxed); }
   void bump() { version_.fetch_add(1, std::memory_order_relaxed); }
 
+  // A number that no other content of any memory has had. written() says that it is another one now, even
+  // where that counts as no new version.
+  uint64_t stamp() const;
+  void written() {
+    if (stamp_.load(std::memory_order_relaxed) && stamp_.exchange(0)) forget_derived();
+  }
+  // Belongs to derived.cpp, which guards it.
+  std::vector<Ref<Derived>>& derived() { return derived_; }
+
  private:
   Backend& backend_;
   size_t bytes_;
@@ -67,9 +67,12 @@ class Storage : public Counted<Storage> {
   void settle() const;
   void compute() const;
   void forget() const;
+  void forget_derived();
 
   mutable void* data_ = nullptr;
   std::atomic<uint32_t> version_{0};
+  mutable std::atomic<uint64_t> stamp_{0};
+  std::vector<Ref<Derived>> derived_;
   std::function<void()> free_;
   std::atomic<bool> shared_{false};
   mutable std::atomic<int> waits_{0};  // pending, and each of the readers

@@ -75,6 +75,7 @@ class Tensor {
   bool is_dense() const;
   uint32_t version() const { return impl_->storage->version(); }
   void bump_version() const {
+    impl_->storage->written();
     if (!impl_->unversioned) impl_->storage->bump();
   }
 

@@ -344,10 +344,11 @@ static void correlate_class(const Correlation<T>& p, const Piece<T>& piece, int6
 template <class T>
 static void correlate(const Correlation<T>& p, const T* in, const T* w, const End<T>& end, T* out,
                       void* memory) {
-  T* weights = static_cast<T*>(memory);
-  T* buffers = weights + p.weight_size();
+  T* own_weights = static_cast<T*>(memory);
+  T* buffers = own_weights + p.weight_size();
   int32_t* offsets = reinterpret_cast<int32_t*>(buffers + p.threads * p.buffer_size());
-  pack_weights(p, w, weights);
+  const T* weights = end.packed ? end.packed : own_weights;
+  if (!end.packed) pack_weights(p, w, own_weights);
   list_offsets(p, offsets);
   const int64_t pieces = p.batches() * p.strips() * p.groups;
   const auto work = [&](int64_t i) {

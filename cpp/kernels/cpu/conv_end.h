@@ -1,34 +1,31 @@
-// What is done to the result of a convolution while it is in the cache: a scale and a shift for each channel,
-// another tensor, an activation.
+// What is done to the result of a convolution while it is in the cache: a shift for each channel, another
+// tensor, an activation.
 #pragma once
 
 #include "kernels/cpu/gemm_problem.h"
 
 namespace lamina::LAMINA_ISA {
 
-// y = activation(convolution * scale + shift + add)
+// y = activation(convolution + shift + add)
 template <class T>
 struct End {
-  const T *scale, *shift;  // (channels of y), or null
-  const T* add;            // of y's shape, or null
+  const T* shift;  // (channels of y), or null
+  const T* add;    // of y's shape, or null
   Epilogue activation;
+  const T* packed;  // weights, laid out before, or null
 
   static End of(const ConvEnd& e) {
-    return {static_cast<const T*>(e.scale), static_cast<const T*>(e.shift), static_cast<const T*>(e.add),
-            e.activation};
+    return {static_cast<const T*>(e.shift), static_cast<const T*>(e.add), e.activation,
+            static_cast<const T*>(e.packed)};
   }
-  bool is_empty() const { return !scale && !shift && !add && activation == Epilogue::None; }
+  bool is_empty() const { return !shift && !add && activation == Epilogue::None; }
 };
 
 // A vector of some channel, which goes to y + at. What is no rectifier is left to activate().
 template <class T, class N>
 LAMINA_INLINE Vec<T> end_of(const End<T>& end, Vec<T> value, int64_t channel, int64_t at, N lanes) {
   using V = Vec<T>;
-  if (end.scale) {
-    value = fma(value, set<V>(end.scale[channel]), set<V>(end.shift[channel]));
-  } else if (end.shift) {
-    value += set<V>(end.shift[channel]);
-  }
+  if (end.shift) value += set<V>(end.shift[channel]);
   if (end.add) value += get_lanes(end.add + at, lanes);
   if (end.activation == Epilogue::Relu) value = max(zero<V>(), value);
   return value;

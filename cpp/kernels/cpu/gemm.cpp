@@ -47,7 +47,7 @@ Plan<S> plan_of(const Gemm& given) {
   Plan<S> plan = {};
   plan.product = product_of<S>(g);
   plan.batch = g.batch;
-  plan.thin = is_thin(plan.product);
+  plan.thin = is_thin(plan.product) && !plan.product.add;
   if (!plan.thin && is_turned(plan.product)) plan.product = plan.product.transposed();
   const int64_t work = g.m * g.n * max_of(g.k, 1);
   plan.threads = max_of(1, min_of(most_threads(), work * g.batch / kThreadGrain));
@@ -63,6 +63,11 @@ Plan<S> plan_of(const Gemm& given) {
       plan.threads == 1 ? plan.jobs : max_of(1, kThreadGrain / 2 / max_of(1, work * g.batch / plan.jobs));
   plan.groups = chunks_of(plan.jobs, plan.group);
   return plan;
+}
+
+template <class T>
+size_t packed_bytes(const Plan<T>& plan) {
+  return plan.thin ? 0 : static_cast<size_t>(packed_size(plan.product, plan.blocking)) * sizeof(T);
 }
 
 template <class S>
@@ -129,6 +134,16 @@ size_t gemm_scratch(const Gemm& g) {
     default:
       return 0;
   }
+}
+
+void gemm_pack(const Gemm& g, void* packed) {
+  if (g.dtype == Dtype::Float64) return pack_kept(plan_of<double>(g).product, static_cast<double*>(packed));
+  pack_kept(plan_of<float>(g).product, static_cast<float*>(packed));
+}
+size_t gemm_pack_size(const Gemm& g) {
+  if (g.batch == 0 || g.m == 0 || g.n == 0) return 0;
+  if (g.dtype == Dtype::Float64) return packed_bytes(plan_of<double>(g));
+  return g.dtype == Dtype::Float32 ? packed_bytes(plan_of<float>(g)) : 0;
 }
 
 }  // namespace lamina::LAMINA_ISA

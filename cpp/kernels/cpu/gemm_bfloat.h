@@ -186,7 +186,7 @@ static BFloatUnit bfloat_unit() {
 // Thin products are bound by reading b, and tiny ones by packing.
 static bool takes_bfloat(const Gemm& g) {
   const int64_t least = min_of(g.m, g.n);
-  return least >= 8 && g.k >= 16 && g.m * g.n * g.k >= 1 << 15 && bfloat_unit() != BFloatUnit::None;
+  return !g.add && least >= 8 && g.k >= 16 && g.m * g.n * g.k >= 1 << 15 && bfloat_unit() != BFloatUnit::None;
 }
 static size_t bfloat_scratch(const Gemm& g) {
   const Product<BFloat16> p = product_of<BFloat16>(g);

@@ -14,20 +14,20 @@ namespace lamina::LAMINA_ISA {
 constexpr int64_t kDepthBytes = 1280;
 constexpr int64_t kBlockBytes = 1 << 20;
 
-// Whether c is better computed turned, as b^T a^T: a large b dense along k, as the weights of a layer are, is
-// then read in place, tile by tile, and only the short a is packed. Writing c turned costs too much to cut k,
-// so k is short.
-constexpr int64_t kTurnedDepth = 1024, kTurnedNumbers = 1 << 18;
+// Up to here k is not cut where c is written turned, which costs too much to be done twice.
+constexpr int64_t kWholeDepth = 1024;
+
+// Whether c is better computed turned, as b^T a^T: of a narrow b, which fills its last panel badly, rows can
+// be cut evenly. What it costs to turn the other operand is spent once, as it is kept.
 template <class S>
 static bool is_turned(const Product<S>& p) {
   constexpr int64_t columns = TileSize<Compute<S>>::columns;
-  return !kIsHalf<S> && p.b_k == 1 && p.b_column != 1 && p.c_column == 1 && p.m % columns == 0 &&
-         p.m <= 4 * columns && p.k <= kTurnedDepth && p.k * p.n >= kTurnedNumbers;
+  return !kIsHalf<S> && p.a_kept && p.n < 2 * columns && p.n % columns != 0 && p.m >= 4 * columns;
 }
 
 struct Blocking {
-  bool pack_a,
-      pack_b;  // pack_b: before the tiles; else the first tile copies the panels it reads, or none does
+  bool pack_a;
+  bool pack_b;  // before the tiles; else the first tile copies the panels it reads, or none does
   bool copy_b;
   int64_t k;               // of a block
   int64_t tiles, panels;   // in c
@@ -64,7 +64,7 @@ static Blocking blocking_of(const Product<S>& p, int64_t threads) {
   Blocking b = {};
   // A half holds no partial sum, so its k is not cut.
   const int64_t k = max_of(1, p.k);
-  const bool whole = kIsHalf<S> || (p.c_column != 1 && k <= kTurnedDepth);
+  const bool whole = kIsHalf<S> || (p.c_column != 1 && k <= kWholeDepth);
   b.k = whole ? k : chunks_of(k, chunks_of(k, kDepthBytes / size));
   b.tiles = chunks_of(p.m, tile_rows);
   b.panels = chunks_of(p.n, tile_columns);
@@ -79,14 +79,37 @@ static Blocking blocking_of(const Product<S>& p, int64_t threads) {
   return b;
 }
 
+// An operand packed as a whole: its tiles or panels one after the other, each along all of k.
+template <class T>
+static int64_t packed_size(const Product<T>& p, const Blocking& blocking) {
+  constexpr int64_t columns = TileSize<T>::columns;
+  if (p.b_kept) return blocking.pack_b ? chunks_of(p.n, columns) * columns * p.k : 0;
+  return p.a_kept ? p.m * p.k : 0;
+}
+template <class T>
+static void pack_kept(const Product<T>& p, T* to) {
+  constexpr int64_t columns = TileSize<T>::columns;
+  const Cut cut = cut_of(p.m, TileSize<T>::rows);
+  parallel(p.b_kept ? chunks_of(p.n, columns) : cut.count, [&](int64_t i) {
+    const int64_t column = i * columns, row = cut.start(i);
+    if (p.b_kept) {
+      pack_b(p.b + column * p.b_column, p.b_k, p.b_column, static_cast<int>(min_of(columns, p.n - column)),
+             p.k, to + column * p.k);
+    } else {
+      pack_a(p.a + row * p.a_row, p.a_row, p.a_k, cut.rows(i), p.k, to + row * p.k);
+    }
+  });
+}
+
 // A tile of a c that is stored otherwise than the tile writes it.
 template <class S>
 static void multiply_apart(const Product<S>& p, const Tile<Compute<S>>& tile,
                            TileFunction<Compute<S>> function, S* c, const S* column_bias, const S* row_bias,
-                           bool last, int rows, int columns) {
+                           const S* add, bool last, int rows, int columns) {
   using T = Compute<S>;
   constexpr int pitch = TileSize<T>::columns;
   alignas(64) T buffer[TileSize<T>::rows * pitch];
+  alignas(64) T added[TileSize<T>::rows * pitch];
   T bias_of_columns[pitch], bias_of_rows[TileSize<T>::rows];
   Tile<T> t = tile;
   t.c = buffer;
@@ -96,6 +119,8 @@ static void multiply_apart(const Product<S>& p, const Tile<Compute<S>>& tile,
   t.column_bias = column_bias ? bias_of_columns : nullptr;
   t.row_bias = row_bias ? bias_of_rows : nullptr;
   if (t.beta != T(0)) read_part(c, p.c_row, p.c_column, rows, columns, buffer, pitch);
+  if (add) read_part(add, p.c_row, p.c_column, rows, columns, added, pitch);
+  t.add = add ? added : nullptr;
   function(t);
   if (last) activate(p.epilogue, buffer, pitch, rows, columns);
   if constexpr (!kIsHalf<S>) {
@@ -115,19 +140,72 @@ template <class S>
 struct Cell {
   Product<S> product;
   bool first, last;  // of the blocks along k
-  Cut tiles;
-  Compute<S>*a_packed, *b_packed;
+  Cut tiles;         // of c
+  int64_t tile;      // the cell's first; panel: likewise; place: of the block along k; depth: all of k
+  int64_t panel, place, depth;
+  Compute<S>*a_block, *b_block;  // scratch
+
+  int64_t row(int64_t i) const { return tiles.start(i) - tiles.start(tile); }
 };
+
+// Rows of a tile: from where all of a lies packed, or packed now, or as they are.
+template <class S>
+static void read_rows(const Cell<S>& cell, const Blocking& blocking, int64_t tile, Tile<Compute<S>>& t) {
+  const Product<S>& p = cell.product;
+  const int rows = cell.tiles.rows(tile);
+  const S* a = p.a + cell.row(tile) * p.a_row;
+  t.a_row = 1;
+  t.a_k = rows;
+  if (p.a_packed) {
+    t.a = p.a_packed + cell.tiles.start(tile) * cell.depth + cell.place * rows;
+  } else if (blocking.pack_a) {
+    pack_a(a, p.a_row, p.a_k, rows, p.k, cell.a_block);
+    t.a = cell.a_block;
+  } else if constexpr (!kIsHalf<S>) {
+    t.a = a;
+    t.a_row = p.a_row;
+    t.a_k = p.a_k;
+  }
+}
+
+// A panel likewise. Returns whether the tile copies it for those that follow.
+template <class S>
+static bool read_panel(const Cell<S>& cell, const Blocking& blocking, int64_t column, int columns, bool first,
+                       bool only, Tile<Compute<S>>& t) {
+  using T = Compute<S>;
+  constexpr int tile_columns = TileSize<T>::columns;
+  const Product<S>& p = cell.product;
+  t.b_k = tile_columns;
+  if (p.b_packed) {
+    t.b = p.b_packed + (cell.panel * tile_columns + column) * cell.depth + cell.place * tile_columns;
+    return false;
+  }
+  const bool full = columns == tile_columns;
+  const bool packs = blocking.pack_b || columns % Vec<T>::width != 0;
+  const bool copies = !packs && blocking.copy_b && full && first;
+  T* block = cell.b_block + column * p.k;
+  if (packs && first) pack_b(p.b + column * p.b_column, p.b_k, p.b_column, columns, p.k, block);
+  t.b = block;
+  t.b_copy = only ? nullptr : block;  // which nobody reads again
+  if constexpr (!kIsHalf<S>) {
+    if (!packs && (copies || !blocking.copy_b || !full)) {
+      t.b = p.b + column;
+      t.b_k = p.b_k;
+    }
+  }
+  return copies;
+}
 
 // One tile of rows against all panels.
 template <class S>
-static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t tile) {
+static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t tile, bool only) {
   using T = Compute<S>;
   constexpr int width = Vec<T>::width, tile_columns = TileSize<T>::columns;
   const Product<S>& p = cell.product;
   const bool apart = kIsHalf<S> || p.c_column != 1, activates = cell.last && p.epilogue > Epilogue::Relu;
-  const int64_t row = cell.tiles.start(tile);
+  const int64_t row = cell.row(tile);
   const int rows = cell.tiles.rows(tile);
+  const bool first = tile == cell.tile;
   const S* row_bias = cell.last && p.row_bias ? p.row_bias + row : nullptr;
   Tile<T> t = {};
   t.k = p.k;
@@ -135,57 +213,28 @@ static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t 
   t.alpha = p.alpha;
   t.beta = cell.first ? p.beta : T(1);
   t.relu = cell.last && p.epilogue == Epilogue::Relu;
-  if (blocking.pack_a) {
-    pack_a(p.a + row * p.a_row, p.a_row, p.a_k, rows, p.k, cell.a_packed);
-    t.a = cell.a_packed;
-    t.a_row = 1;
-    t.a_k = rows;
-  } else if constexpr (!kIsHalf<S>) {
-    t.a = p.a + row * p.a_row;
-    t.a_row = p.a_row;
-    t.a_k = p.a_k;
-    // The next tile comes while this one meets all panels.
-    if (p.a_k == 1 && apart) {
-      const int64_t next = min_of(row + 2 * rows, p.m);
-      for (int64_t i = row + rows; i < next; i++) {
-        for (int64_t k = 0; k < p.k; k += int64_t(64 / sizeof(T)))
-          __builtin_prefetch(p.a + i * p.a_row + k, 0, 2);
-      }
-    }
-  }
-  const TileFunction<T> whole = tile_function<T, Reading::Steps>(rows, 2);
-  const TileFunction<T> first =
-      tile == 0 && blocking.copy_b ? tile_function<T, Reading::Copied>(rows, 2) : whole;
+  read_rows(cell, blocking, tile, t);
+  const TileFunction<T> whole = tile_function<T, Reading::Steps>(rows, 2),
+                        narrow = tile_function<T, Reading::Steps>(rows, 1),
+                        copying = blocking.copy_b ? tile_function<T, Reading::Copied>(rows, 2) : whole;
   for (int64_t column = 0; column < p.n; column += tile_columns) {
-    const int columns = static_cast<int>(min_of(tile_columns, p.n - column)),
-              vectors = columns > width ? 2 : 1;
-    const bool full = columns == tile_columns, ragged = columns % width != 0;
-    const bool packs = blocking.pack_b || ragged, copies = blocking.copy_b && full && tile == 0;
-    t.b_copy = cell.b_packed + column * p.k;
-    if (packs && tile == 0) pack_b(p.b + column * p.b_column, p.b_k, p.b_column, columns, p.k, t.b_copy);
-    t.b = t.b_copy;
-    if (copies && cell.tiles.count == 1) t.b_copy = nullptr;  // nobody reads it again
-    t.b_k = tile_columns;
-    if constexpr (!kIsHalf<S>) {
-      if (!packs && (copies || !blocking.copy_b || !full)) {
-        t.b = p.b + column;
-        t.b_k = p.b_k;
-      }
-    }
+    const int columns = static_cast<int>(min_of(tile_columns, p.n - column));
+    const int vectors = columns > width ? 2 : 1;
+    const bool copies = read_panel(cell, blocking, column, columns, first, only, t);
+    const TileFunction<T> function = vectors == 1 ? narrow : copies ? copying : whole;
     t.last = columns - (vectors - 1) * width;
-    const TileFunction<T> function = vectors == 1 ? tile_function<T, Reading::Steps>(rows, 1)
-                                     : copies     ? first
-                                                  : whole;
     const S* column_bias = cell.last && p.column_bias ? p.column_bias + column : nullptr;
-    S* c = p.c + row * p.c_row + column * p.c_column;
+    const int64_t at = row * p.c_row + column * p.c_column;
     if (apart) {
-      multiply_apart(p, t, function, c, column_bias, row_bias, cell.last, rows, columns);
+      const S* add = cell.last && p.add ? p.add + at : nullptr;
+      multiply_apart(p, t, function, p.c + at, column_bias, row_bias, add, cell.last, rows, columns);
     } else if constexpr (!kIsHalf<S>) {
-      t.c = c;
+      t.c = p.c + at;
       t.column_bias = column_bias;
       t.row_bias = row_bias;
+      t.add = cell.last && p.add ? p.add + at : nullptr;
       function(t);
-      if (activates) activate(p.epilogue, c, p.c_row, rows, columns);
+      if (activates) activate(p.epilogue, t.c, p.c_row, rows, columns);
     }
   }
 }
@@ -196,24 +245,27 @@ static void multiply_cell(const Product<S>& whole, const Blocking& blocking, int
   const FlushTiny flush;
   using T = Compute<S>;
   const int64_t down = index % blocking.down, across = index / blocking.down;
-  const Cut all = cut_of(whole.m, TileSize<T>::rows);
-  const int64_t row = all.start(all.count * down / blocking.down);
-  const int64_t row_end = all.start(all.count * (down + 1) / blocking.down);
-  const int64_t column = blocking.panels * across / blocking.across * TileSize<T>::columns;
+  Cell<S> cell = {};
+  cell.tiles = cut_of(whole.m, TileSize<T>::rows);
+  cell.tile = cell.tiles.count * down / blocking.down;
+  cell.panel = blocking.panels * across / blocking.across;
+  cell.depth = whole.k;
+  cell.b_block = scratch;
+  cell.a_block = scratch + blocking.b_size;
+  const int64_t past = cell.tiles.count * (down + 1) / blocking.down;
+  const int64_t row = cell.tiles.start(cell.tile), column = cell.panel * TileSize<T>::columns;
   const int64_t column_end =
       min_of(whole.n, blocking.panels * (across + 1) / blocking.across * TileSize<T>::columns);
-  Cell<S> cell = {};
-  cell.b_packed = scratch;
-  cell.a_packed = scratch + blocking.b_size;
-  cell.tiles = cut_of(row_end - row, TileSize<T>::rows);
   for (int64_t k = 0; k == 0 || k < whole.k; k += blocking.k) {
     cell.product = whole.from(row, column, k);
-    cell.product.m = row_end - row;
+    cell.product.m = cell.row(past);
     cell.product.n = column_end - column;
     cell.product.k = min_of(blocking.k, whole.k - k);
+    cell.place = k;
     cell.first = k == 0;
     cell.last = k + blocking.k >= whole.k;
-    for (int64_t tile = 0; tile < cell.tiles.count; tile++) multiply_row(cell, blocking, tile);
+    for (int64_t tile = cell.tile; tile < past; tile++)
+      multiply_row(cell, blocking, tile, past - cell.tile == 1);
   }
 }
 

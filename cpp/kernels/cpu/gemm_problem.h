@@ -10,7 +10,7 @@
 
 namespace lamina::LAMINA_ISA {
 
-// c = act(alpha * a @ b + beta * c + bias), stored as S and computed as Compute<S>.
+// c = act(alpha * a @ b + beta * c + bias + add), stored as S and computed as Compute<S>.
 template <class S>
 struct Product {
   int64_t m, n, k;
@@ -23,17 +23,22 @@ struct Product {
   Compute<S> alpha, beta;
   const S* column_bias;  // or null
   const S* row_bias;     // or null
+  const S* add;          // or null; strides of c
   Epilogue epilogue;
+  bool a_kept, b_kept;  // by gemm_pack, for many products
+  const Compute<S>*a_packed, *b_packed;
 
   Product transposed() const {
-    return {n,       m, k,        b,     b_column, b_k,   b_batch, a,        a_k,         a_row,
-            a_batch, c, c_column, c_row, c_batch,  alpha, beta,    row_bias, column_bias, epilogue};
+    return {n,           m,       k,        b,        b_column, b_k,      b_batch, a,    a_k,
+            a_row,       a_batch, c,        c_column, c_row,    c_batch,  alpha,   beta, row_bias,
+            column_bias, add,     epilogue, b_kept,   a_kept,   b_packed, a_packed};
   }
   Product at(int64_t batch) const {
     Product p = *this;
     p.a += batch * a_batch;
     p.b += batch * b_batch;
     p.c += batch * c_batch;
+    if (p.add) p.add += batch * c_batch;
     return p;
   }
   // The part of it that begins at this row, column and place along k.
@@ -42,6 +47,7 @@ struct Product {
     p.a += row * a_row + place * a_k;
     p.b += place * b_k + column * b_column;
     p.c += row * c_row + column * c_column;
+    if (p.add) p.add += row * c_row + column * c_column;
     if (p.column_bias) p.column_bias += column;
     if (p.row_bias) p.row_bias += row;
     return p;
@@ -71,7 +77,12 @@ static Product<S> product_of(const Gemm& g) {
                   static_cast<Compute<S>>(g.beta),
                   g.bias_per_row ? nullptr : bias,
                   g.bias_per_row ? bias : nullptr,
-                  g.epilogue};
+                  static_cast<const S*>(g.add),
+                  g.epilogue,
+                  g.kept == Side::A,
+                  g.kept == Side::B,
+                  g.kept == Side::A ? static_cast<const Compute<S>*>(g.packed) : nullptr,
+                  g.kept == Side::B ? static_cast<const Compute<S>*>(g.packed) : nullptr};
   // Strides along a side of one element say nothing; as 1 they do not stand in the way of a fast path.
   if (p.k <= 1) p.a_k = p.b_k = 1;
   if (p.m == 1) p.a_row = p.c_row = 1;

@@ -24,8 +24,8 @@ struct TileSize {
 // for a packed a (a_row 1, a_k rows). ListedA: a list says where each column of a starts.
 enum class Reading { Steps, Near, Copied, ListedB, ListedA };
 
-// c = alpha * a @ b + beta * c + bias, then relu. a is read value by value, so any strides do; a row of b is
-// read as vectors and must be dense and readable over full vectors (pack_b pads it).
+// c = alpha * a @ b + beta * c + bias + add, then relu. a is read value by value, so any strides do; a row of
+// b is read as vectors and must be dense and readable over full vectors (pack_b pads it).
 template <class T>
 struct Tile {
   int64_t k;
@@ -41,6 +41,7 @@ struct Tile {
   T alpha, beta;
   const T* column_bias;  // or null
   const T* row_bias;     // or null
+  const T* add;          // or null; rows as far apart as those of c
   bool relu;
 };
 
@@ -56,6 +57,7 @@ LAMINA_INLINE void finish(const Tile<T>& t, Vec<T> sum, int row, int column, int
   if (t.beta != T(0)) sum = fma(set<V>(t.beta), load_n<V>(c, n), sum);
   if (t.column_bias) sum += load_n<V>(t.column_bias + column, n);
   if (t.row_bias) sum += set<V>(t.row_bias[row]);
+  if (t.add) sum += load_n<V>(t.add + row * t.c_row + column, n);
   if (t.relu) sum = max(zero<V>(), sum);
   if (n == V::width) {
     store(c, sum);
@@ -107,7 +109,8 @@ static void multiply_tile(const Tile<T>& t) {
     step(p);
   }
   for (; p < k; p++) step(p);
-  const bool plain = t.alpha == T(1) && !t.column_bias && !t.row_bias && !t.relu && t.last == V::width;
+  const bool plain =
+      t.alpha == T(1) && !t.column_bias && !t.row_bias && !t.add && !t.relu && t.last == V::width;
   if (plain && t.beta == T(0)) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {

@@ -38,6 +38,8 @@ static constexpr Kernels make_table() {
   table.ctc_loss_scratch = ctc_loss_scratch;
   table.gemm = gemm;
   table.gemm_scratch = gemm_scratch;
+  table.gemm_pack = gemm_pack;
+  table.gemm_pack_size = gemm_pack_size;
   table.attention = attention;
   table.attention_scratch = attention_scratch;
   table.attention_grad = attention_grad;
@@ -46,6 +48,8 @@ static constexpr Kernels make_table() {
   table.quantized_linear_scratch = quantized_linear_scratch;
   table.conv2d = conv2d;
   table.conv2d_scratch = conv2d_scratch;
+  table.conv2d_pack = conv2d_pack;
+  table.conv2d_pack_size = conv2d_pack_size;
   table.conv2d_grad_input = conv2d_grad_input;
   table.conv2d_grad_input_scratch = conv2d_grad_input_scratch;
   table.conv2d_grad_weight = conv2d_grad_weight;

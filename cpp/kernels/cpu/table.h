@@ -48,6 +48,8 @@ size_t ctc_loss_scratch(const CtcLoss&);
 
 void gemm(const Gemm&, void* scratch);
 size_t gemm_scratch(const Gemm&);
+void gemm_pack(const Gemm&, void* packed);
+size_t gemm_pack_size(const Gemm&);
 
 void attention(const Attention&, void* lse, void* scratch);
 size_t attention_scratch(const Attention&);
@@ -60,6 +62,8 @@ size_t quantized_linear_scratch(const QuantizedLinear&);
 
 void conv2d(const Conv2d&, const ConvEnd&, const void* x, const void* w, void* y, void* scratch);
 size_t conv2d_scratch(const Conv2d&);
+void conv2d_pack(const Conv2d&, const void* w, void* packed);
+size_t conv2d_pack_size(const Conv2d&);
 void conv2d_grad_input(const Conv2d&, const void* g, const void* w, void* dx, void* scratch);
 size_t conv2d_grad_input_scratch(const Conv2d&);
 void conv2d_grad_weight(const Conv2d&, const void* g, const void* x, void* dw, void* scratch);
