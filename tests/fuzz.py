@@ -12,8 +12,10 @@ import io
 import pickle
 import sys
 import tempfile
+from argparse import Namespace
+from collections import defaultdict
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 READERS = ("safetensors", "zip", "stream", "pickle", "gguf", "npy", "npz", "onnx")
 LIMIT = 1 << 16  # bytes of an input
@@ -43,7 +45,8 @@ def good_files(reader: str) -> list[bytes]:
         if reader == "stream":
             return [torch.stream_of(body) for body in bodies]
         plain = {"a": [1.5, -(2**70)], "b": (None, {1, 2}, b"x", "\u00e9")}
-        return [pickle.dumps(plain, protocol) for protocol in (2, 3, 4, 5)]
+        more = [Namespace(lr=0.1, out=PurePosixPath("/a"), n=np.arange(6.0).reshape(2, 3)), defaultdict(list)]
+        return [pickle.dumps(obj, protocol) for protocol in (2, 3, 4, 5) for obj in (plain, more)]
     if reader == "gguf":
         rng = np.random.default_rng(0)
         values = [gguf.metadata("a", 8, gguf.string("text")), gguf.metadata("b", 4, b"\1\0\0\0")]

@@ -184,7 +184,7 @@ def test_what_cannot_be_saved(tmp_path):
     ):
         with pytest.raises(error, match=text):
             lamina.save(value, tmp_path / "f.safetensors")
-        if "bytes" not in text and "set" not in text and "tuple" not in text:
+        if not any(word in text for word in ("bytes", "set", "tuple", "ndarray")):
             with pytest.raises(error, match=text):
                 lamina.save(value, io.BytesIO())
     with pytest.raises(TypeError, match=r"a key must be .* got bytes"):

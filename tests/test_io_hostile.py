@@ -45,7 +45,7 @@ LIES = {
     "an entry that is a number": (file_of({"x": 3}), "must be described by"),
     "a field missing": (file_of({"x": {"dtype": "F32", "shape": [2, 3]}}), "must be described by"),
     "a field too many": (file_of(changed(stride=[1])), "must be described by"),
-    "unknown dtype": (file_of(changed(dtype="F8_E4M3")), "has the dtype 'F8_E4M3'; lamina has F64, "),
+    "unknown dtype": (file_of(changed(dtype="F4")), "has the dtype 'F4'; lamina has F64, "),
     "dtype as a list": (file_of(changed(dtype=["F32"])), "has the dtype <class 'list'>"),
     "negative size": (file_of(changed(shape=[-2, -3])), "shape must be a list of non-negative"),
     "fraction as size": (file_of(changed(shape=[2.0, 3])), "shape must be a list of non-negative"),

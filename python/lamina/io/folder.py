@@ -52,7 +52,12 @@ def load_index(path: str, **options: Any) -> dict[str, Tensor]:
         raise lamina.FileFormatError(f"{path}: weight_map must map the tensors' names to file names")
     shards: dict[str, Any] = {}
     for name in dict.fromkeys(places.values()):
-        if name != os.path.basename(name) or name in ("", ".", "..") or "\0" in name or "\\" in name:
+        if (
+            name != os.path.basename(name)
+            or name in ("", ".", "..")
+            or not name.isprintable()
+            or "\\" in name
+        ):
             raise lamina.FileFormatError(f"{path}: {name!r} is not the name of a file beside the index")
         if name.endswith(INDEX):
             raise lamina.FileFormatError(f"{path}: {name!r} is another index")

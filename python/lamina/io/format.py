@@ -20,8 +20,9 @@ def save(obj: Any, f: Any) -> None:
     subclasses of dict come back as dicts, tensors without ``requires_grad``, and one that occurs twice is
     written twice. Every other name, and a file without one, gets what ``torch.load(weights_only=True)`` reads
     too. It may also hold sets, bytes, dtypes and sizes, and keeps ordered dicts, parameters,
-    ``requires_grad``, strides and shared memory. NumPy's numbers become Python's. An object, such as a whole
-    module, is written as the name of its class and its attributes: only lamina reads that, see ``load``.
+    ``requires_grad``, strides and shared memory. NumPy's numbers become Python's. Arrays of NumPy, paths and
+    namespaces are written as PyTorch does, which reads them with ``weights_only=False``. An object, such as a
+    whole module, is written as the name of its class and its attributes: only ``lamina.load`` reads that.
 
     Args:
         obj: usually ``model.state_dict()``, or a dict such as ``{"model": ..., "optimizer": ..., "epoch":
@@ -54,15 +55,16 @@ def load(
 
     safetensors: what ``save`` wrote, or a dict of tensors. PyTorch's files, zip or older: the object, where
     storages come from any device; a TorchScript archive gives its tensors by name. GGUF and .npz: a dict of
-    tensors; .npy: a tensor. A name that ends in .index.json: the tensors of all its shards.
+    tensors; .npy: a tensor. A name that ends in .index.json: the tensors of all its shards. Of dtypes that
+    lamina lacks, float8 becomes float32, uint16 int32 and uint32 int64.
 
     Args:
         f: a path, or a file open for reading in binary.
         map_location: None, "cpu", a dict of devices, or a function of storage and device, as PyTorch has it.
-        weights_only: a file gives tensors, numbers and containers, and objects of the classes declared in
-            ``lamina.serialization``. With False it may also give modules, dataclasses and namespaces, as
-            ``save`` writes them, whose classes the program has loaded. Everything else is refused by name:
-            lamina imports nothing for a file, calls no constructor and runs no code from it.
+        weights_only: a file gives tensors, numbers, arrays of NumPy, containers, paths and namespaces, and
+            objects of the classes declared in ``lamina.serialization``. With False it may also give modules
+            and dataclasses, as ``save`` writes them, whose classes the program has loaded. Everything else is
+            refused by name: lamina imports nothing for a file and runs no code from it.
         mmap: map the file instead of reading it; it must then not be cut short while a tensor of it lives.
 
     Raises:
@@ -109,8 +111,8 @@ def _read(file: Source, place: Any, whole: bool) -> Any:
         from .torch_file import STREAM, read_pickle, read_stream
 
         if start.startswith(STREAM):
-            return read_stream(file.rest(), file.name, place)
-        return read_pickle(file.rest(), file.name)
+            return read_stream(file.rest(), file.name, place, whole)
+        return read_pickle(file.rest(), file.name, whole)
     what = "no format that lamina reads"
     if start.startswith(b"version https://"):
         what = "a pointer of Git LFS, not the file itself"

@@ -16,6 +16,8 @@ from typing import Any
 
 from .unpickler import Global, Unpickler
 
+# What a file never gets, whatever the program declares.
+FORBIDDEN = ("builtins.eval", "builtins.exec", "os.", "posix.", "nt.", "sys.", "subprocess.")
 _safe: dict[str, Any] = {}  # dotted names to what the program declared safe
 
 
@@ -75,21 +77,28 @@ def forget() -> None:
 
 
 class Class(Global):
-    """A class of which a file may have objects; ``setstate`` if it may fill them in its own way."""
+    """A class of which a file may have objects; a ``declared`` one makes and fills them in its own way."""
 
-    __slots__ = ("kind", "setstate")
+    __slots__ = ("declared", "kind")
 
-    def __init__(self, name: str, kind: type, setstate: bool) -> None:
+    def __init__(self, name: str, kind: type, declared: bool) -> None:
         super().__init__(name, self.empty)
-        self.kind, self.setstate = kind, setstate and hasattr(kind, "__setstate__")
+        self.kind, self.declared = kind, declared
 
     def empty(self, machine: Unpickler) -> Any:
-        made: Any = object.__new__(self.kind)
+        return object.__new__(self.kind)
+
+    def run(self, machine: Unpickler, arguments: tuple[Any, ...], new: bool) -> Any:
+        bare = [value.kind if isinstance(value, Class) else value for value in arguments]
+        if not self.declared:
+            made = self.empty(machine, *bare)
+        else:
+            made = self.kind.__new__(self.kind, *bare) if new else self.kind(*bare)
         machine.made[id(made)] = (made, self)
         return made
 
     def fill(self, machine: Unpickler, made: Any, state: Any) -> None:
-        if self.setstate:
+        if self.declared and hasattr(self.kind, "__setstate__"):
             made.__setstate__(state)
             return
         if not isinstance(state, dict) or not all(type(key) is str and key[:2] != "__" for key in state):
@@ -104,7 +113,7 @@ def find(name: str, whole: bool) -> Any:
 
     That is what was declared and, with ``whole``, modules, dataclasses and namespaces whose class is loaded
     and has no way of its own to be filled, and what ``lamina.nn.functional`` computes."""
-    item = _safe.get(name)
+    item = None if name.startswith(FORBIDDEN) else _safe.get(name)
     if item is not None:
         return Class(name, item, True) if isinstance(item, type) else item
     if not whole:
@@ -119,6 +128,13 @@ def find(name: str, whole: bool) -> Any:
         known = issubclass(item, (Module, Namespace, SimpleNamespace)) or is_dataclass(item)
         return Class(name, item, False) if plain and known else None
     return item if name.startswith("lamina.nn.functional.") and callable(item) else None
+
+
+def declared_function(item: Any) -> Global | None:
+    """A function that was declared, to be called with what the file gives; None if it was not."""
+    if not any(item is one for one in _safe.values()):
+        return None
+    return Global(repr(item), lambda machine, *arguments: item(*arguments))
 
 
 def state_of(obj: Any) -> Any:

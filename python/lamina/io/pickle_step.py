@@ -101,9 +101,9 @@ def _pop(machine: Unpickler) -> Any:
     return value
 
 
-def _reduce(machine: Unpickler) -> Any:
+def _reduce(machine: Unpickler, new: bool = False) -> Any:
     arguments, function = _pop(machine), _pop(machine)
-    return machine.call(function, arguments)
+    return machine.call(function, arguments, new)
 
 
 def _set_item(machine: Unpickler) -> None:
@@ -192,7 +192,7 @@ _push(b"j", lambda m: _recall(m, m.number(4)))
 _push(b"c", lambda m: m.find_global(m.line(), m.line()))
 _push(b"\x93", _stack_global)
 _push(b"R", _reduce)
-_push(b"\x81", _reduce)  # NEWOBJ; the table's functions make objects and fill them at once
+_push(b"\x81", lambda m: _reduce(m, new=True))
 _push(b"Q", _persistent)
 _does(b"\x80", _proto)
 _does(b"\x95", lambda m: m.number(8))  # a frame's length, which matters only to streams

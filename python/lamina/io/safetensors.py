@@ -20,6 +20,7 @@ import lamina
 from lamina import _core
 
 from .file import MAX_DIMS, Source, replace_file
+from .wider import WIDER, widened
 
 if TYPE_CHECKING:
     from lamina import Tensor
@@ -36,6 +37,10 @@ DTYPES = {
     "I8": ("int8", 1),
     "U8": ("uint8", 1),
     "BOOL": ("bool", 1),
+}
+WIDER_DTYPES = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "U16": "uint16", "U32": "uint32"}
+SIZES = {code: size for code, (_, size) in DTYPES.items()} | {
+    code: WIDER[name].bytes for code, name in WIDER_DTYPES.items()
 }
 METADATA = "__metadata__"
 Fail = Callable[[str], NoReturn]
@@ -187,9 +192,9 @@ def _entry(name: str, value: Any, fail: Fail) -> Entry:
     if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
         fail(f"tensor {name!r} must be described by dtype, shape and data_offsets")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in SIZES:
         said = dtype if isinstance(dtype, str) else type(dtype)
-        fail(f"tensor {name!r} has the dtype {said!r:.40}; lamina has {', '.join(DTYPES)}")
+        fail(f"tensor {name!r} has the dtype {said!r:.40}; lamina has {', '.join(SIZES)}")
     for field, numbers in (("shape", shape), ("data_offsets", offsets)):
         if not isinstance(numbers, list) or not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
             fail(f"tensor {name!r}: {field} must be a list of non-negative 64-bit integers")
@@ -197,7 +202,7 @@ def _entry(name: str, value: Any, fail: Fail) -> Entry:
         fail(f"tensor {name!r} has {len(shape)} dimensions, more than {MAX_DIMS}")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
         fail(f"tensor {name!r}: data_offsets must be a begin and an end, but got {offsets}")
-    itemsize = DTYPES[dtype][1]
+    itemsize = SIZES[dtype]
     if prod(n for n in shape if n) * itemsize >= 2**63:  # zeros would hide an overflow of the strides
         fail(f"tensor {name!r}: the size of shape {shape} overflows")
     size = prod(shape) * itemsize
@@ -218,12 +223,14 @@ def _check_ranges(entries: list[Entry], size: int, fail: Fail) -> None:
 
 
 def _tensor(entry: Entry, buffer: memoryview, file_name: str) -> Tensor:
-    name, itemsize = DTYPES[entry.dtype]
-    dtype = getattr(lamina, name)
+    itemsize = SIZES[entry.dtype]
     try:
+        part = np.frombuffer(buffer, np.uint8, entry.end - entry.begin, entry.begin)
+        if entry.dtype in WIDER_DTYPES:
+            return widened(WIDER_DTYPES[entry.dtype], part).reshape(entry.shape)
+        dtype = getattr(lamina, DTYPES[entry.dtype][0])
         if entry.begin == entry.end:
             return lamina.empty(entry.shape, dtype=dtype)
-        part = np.frombuffer(buffer, np.uint8, entry.end - entry.begin, entry.begin)
         if entry.dtype == "BOOL" and part.max() > 1:
             raise ValueError(f"a BOOL cannot be {part.max()}")
         if part.ctypes.data % itemsize:  # other writers need not align

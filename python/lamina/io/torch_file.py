@@ -14,7 +14,7 @@ from . import instance
 from .archive import Archive
 from .file import aligned
 from .torch_object import Place, Storage, StorageType, find, find_script
-from .unpickler import Record, Unpickler, shown
+from .unpickler import Find, Record, Unpickler, shown
 
 # A long of ten bytes in a pickle of protocol 2: how streams begin.
 STREAM = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
@@ -58,18 +58,21 @@ def read_zip(archive: Archive, place: Place, whole: bool = False) -> Any:
 
     text = bytes(archive.read(f"{folder}/data.pkl"))
     name = f"{archive.name}: {folder}/data.pkl"
-
-    def known(name: str) -> Any:
-        return find(name) or instance.find(name, whole)
-
-    machine = Unpickler(text, name, find_script if scripted else known, persistent)
+    machine = Unpickler(text, name, find_script if scripted else _finder(whole), persistent)
     value = machine.load()
     for key, location in locations.items():
         place.put(machine, storages[key], location)
+    if isinstance(value, Storage):
+        machine.fail("a storage without a tensor that looks at it")
     return _script_tensors(machine, value) if scripted else value
 
 
-def read_stream(buffer: memoryview, name: str, place: Place) -> Any:
+def _finder(whole: bool) -> Find:
+    """What stands for the names in a file; ``whole`` as ``read_zip`` has it."""
+    return lambda name: find(name) or instance.find(name, whole)
+
+
+def read_stream(buffer: memoryview, name: str, place: Place, whole: bool = False) -> Any:
     """The object of a file from before PyTorch 1.6: pickles, then the storages one after the other."""
     storages: dict[Any, Storage] = {}
     locations: dict[str, str] = {}
@@ -90,7 +93,7 @@ def read_stream(buffer: memoryview, name: str, place: Place) -> Any:
         whole = _same_kind(machine, storages[key], kind)
         return whole if view is None else _part(machine, whole, view, storages)
 
-    machine = Unpickler(buffer, name, find, persistent)
+    machine = Unpickler(buffer, name, _finder(whole), persistent)
     if machine.load() is None or machine.load() != STREAM_PROTOCOL:
         machine.fail(f"the protocol of the stream is not {STREAM_PROTOCOL}")
     system = machine.load()
@@ -116,12 +119,14 @@ def read_stream(buffer: memoryview, name: str, place: Place) -> Any:
         machine.position = end
         storage.arrived(machine)
         place.put(machine, storage, locations[key])
+    if isinstance(value, Storage):
+        machine.fail("a storage without a tensor that looks at it")
     return value
 
 
-def read_pickle(buffer: memoryview, name: str) -> Any:
+def read_pickle(buffer: memoryview, name: str, whole: bool = False) -> Any:
     """The object of a pickle that stands alone, and so has no tensors."""
-    machine = Unpickler(buffer, name, find)
+    machine = Unpickler(buffer, name, _finder(whole))
     value = machine.load()
     if machine.position != len(buffer):
         machine.fail(f"{len(buffer) - machine.position} bytes follow a pickle, and it is none of PyTorch's")
@@ -133,7 +138,7 @@ def _storage_id(machine: Unpickler, identity: Any) -> tuple[StorageType, str, An
         machine.fail(f"a reference to something other than a storage: {shown(identity)}")
     _, kind, key, location, count = identity
     if not isinstance(kind, StorageType):
-        machine.fail(f"the storage {shown(key)} has the type {shown(kind)}")
+        machine.fail(f"the storage {shown(key)} has the type {shown(kind)}, which lamina lacks")
     if not isinstance(key, str) or not isinstance(location, str):
         machine.fail(f"a storage's name must be text, got {shown(key)} on {shown(location)}")
     if type(count) is not int or not 0 <= count < 2**60:

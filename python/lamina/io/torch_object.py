@@ -14,8 +14,10 @@ import lamina
 from lamina import _core
 from lamina.device_type import KNOWN, check, device
 
+from . import plain_object
 from .file import MAX_DIMS, MAX_GROWN, MAX_RATIO
 from .unpickler import Global, Record, Unpickler, shown
+from .wider import WIDER, widened
 
 if TYPE_CHECKING:
     from lamina import Tensor
@@ -35,9 +37,18 @@ STORAGES = {
     "ComplexFloat": ("complex64", 8),
     "ComplexDouble": ("complex128", 16),
 }
-# dtypes whose storages have no class of their own; their elements' bytes.
-UNTYPED = {"uint16": 2, "uint32": 4, "uint64": 8}
-SIZES = {**dict(STORAGES.values()), **UNTYPED}
+SIZES = {**dict(STORAGES.values()), **{name: wider.bytes for name, wider in WIDER.items()}}
+# What lamina has nothing like, and what makes it.
+ABSENT = {
+    "sparse tensors, nor other layouts": [
+        "torch._utils._rebuild_sparse_tensor",
+        "torch._utils._rebuild_sparse_csr_tensor",
+        "torch.serialization._get_layout",
+    ],
+    "quantized tensors": ["torch._utils._rebuild_qtensor"],
+    "nested tensors": ["torch._utils._rebuild_nested_tensor"],
+    "tensors without numbers": ["torch._utils._rebuild_meta_tensor_no_storage"],
+}
 
 
 class StorageType(Global):
@@ -69,10 +80,13 @@ class Storage:
             machine.fail("a tensor that does not say its dtype looks at a storage that has none")
         if name not in self._flat:
             known = getattr(lamina, name, None)
-            if known is None:
+            if name in WIDER and self.ready and len(self.memory) % SIZES[name] == 0:
+                self._flat[name] = widened(name, self.memory)
+            elif known is None:
                 machine.fail(f"lamina has no dtype {name}")
-            count = len(self.memory) // SIZES[name]
-            self._flat[name] = _core.from_buffer(self.memory, known, (count,), 0)
+            else:
+                count = len(self.memory) // SIZES[name]
+                self._flat[name] = _core.from_buffer(self.memory, known, (count,), 0)
             if self.ready:
                 self.arrived(machine)
         return self._flat[name]
@@ -162,9 +176,11 @@ def _tensor_v3(
     dtype: Any,
     metadata: Any = None,
 ) -> Tensor:
-    if hooks or metadata or not isinstance(dtype, lamina.dtype):
+    if hooks or metadata or not isinstance(dtype, (lamina.dtype, Global)):
         machine.fail("a tensor with backward hooks, or without a dtype, cannot be read")
-    name = str(dtype).rpartition(".")[2]
+    name = (dtype.name if isinstance(dtype, Global) else str(dtype)).rpartition(".")[2]
+    if name not in SIZES:
+        machine.fail(f"lamina has no dtype {name}")
     return _with_grad(machine, _view(machine, storage, offset, size, stride, name), requires_grad)
 
 
@@ -217,27 +233,6 @@ def _size(machine: Unpickler, numbers: Any = ()) -> Any:
     return lamina.Size(_integers(machine, numbers, "size"))
 
 
-class _NumpyType:
-    """numpy.dtype of a number."""
-
-    def __init__(self, machine: Unpickler, code: Any, *flags: Any) -> None:
-        if not isinstance(code, str) or code[:1] not in "biuf" or code[1:] not in ("1", "2", "4", "8"):
-            machine.fail(f"NumPy's dtype {shown(code)} is none of a number")
-        self.code, self.order = code, "<"
-
-    def set_state(self, machine: Unpickler, state: Any) -> None:
-        if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", ">", "|", "="):
-            machine.fail("the state of a NumPy dtype is broken")
-        self.order = ">" if state[1] == ">" else "<"
-
-
-def _numpy_number(machine: Unpickler, kind: Any, data: Any) -> Any:
-    if not isinstance(kind, _NumpyType) or not isinstance(data, bytes):
-        machine.fail("a number of NumPy must have a dtype and bytes")
-    [number] = np.frombuffer(data, np.dtype(kind.order + kind.code)).tolist()
-    return number
-
-
 FUNCTIONS: dict[str, Callable[..., Any] | None] = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
@@ -249,9 +244,7 @@ FUNCTIONS: dict[str, Callable[..., Any] | None] = {
     "torch.Tensor": None,
     "torch.Size": _size,
     "torch.device": _device,
-    "numpy.dtype": _NumpyType,
-    "numpy.core.multiarray.scalar": _numpy_number,
-    "numpy._core.multiarray.scalar": _numpy_number,
+    **plain_object.FUNCTIONS,
 }
 SCRIPT_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(
@@ -275,7 +268,15 @@ def find(name: str) -> Any:
         found = getattr(lamina, last, None)
         if isinstance(found, lamina.dtype):
             return found
-    return None
+        if last in WIDER or last.startswith(
+            ("uint", "complex", "float", "bits", "quint", "qint", "Q", "per_")
+        ):
+            return Global(name)  # a dtype that lamina lacks
+    return next((_lacking(name, what) for what, names in ABSENT.items() if name in names), None)
+
+
+def _lacking(name: str, what: str) -> Global:
+    return Global(name, lambda machine, *arguments: machine.fail(f"lamina has no {what}"))
 
 
 def find_script(name: str) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, FunctionType
+from pathlib import PurePath
+from types import BuiltinFunctionType, FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from lamina.device_type import device
 
 from . import instance
 from .archive import pack
+from .plain_object import NUMBERS
 from .torch_object import SIZES, STORAGES
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ def _parts(value: Any) -> list[Any]:
         return list(value.values())
     if isinstance(value, (list, tuple)):
         return list(value)
+    if type(value) is SimpleNamespace:
+        return [vars(value)]
     try:
         return [instance.state_of(value)]
     except TypeError:
@@ -261,6 +265,14 @@ class _Pickler:
             self.call("_codecs encode", obj.decode("latin-1"), "latin1")
         elif isinstance(obj, (type, FunctionType, BuiltinFunctionType)) and instance.name_of(obj):
             self.out += b"c%b\n" % str(instance.name_of(obj)).replace(" ", "\n").encode()
+        elif type(obj) is np.ndarray and obj.dtype.str[1:] in NUMBERS:
+            self.array(obj)
+        elif type(obj) is SimpleNamespace:
+            self.call("types SimpleNamespace")
+            self.write(vars(obj), path)
+            self.out += b"b"
+        elif isinstance(obj, PurePath):
+            self.call(f"pathlib {type(obj).__name__}", *obj.parts)
         else:
             self.instance(obj, path)
         self.open.remove(id(obj))
@@ -296,6 +308,21 @@ class _Pickler:
         if isinstance(obj, OrderedDict) and isinstance(metadata, Mapping):
             self.write({"_metadata": metadata}, path)
             self.out += b"b"
+
+    def array(self, array: Any) -> None:
+        """As NumPy's own ``__reduce__`` has it; its module is called by the name of the NumPy at hand."""
+        core = "_core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "core"
+        order = array.dtype.str[0]
+        fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+
+        def dtype() -> None:
+            self.call("numpy dtype", array.dtype.str[1:], False, True)
+            self.write((3, order, None, None, None, -1, -1, 0), "")
+            self.out += b"b"
+
+        self.call(f"numpy.{core}.multiarray _reconstruct", lambda: self.name("numpy ndarray"), (0,), b"b")
+        self.tuple_of((1, tuple(array.shape), dtype, fortran, array.tobytes("F" if fortran else "C")), "")
+        self.out += b"b"
 
     def tensor(self, tensor: Tensor) -> None:
         from lamina.nn.parameter import Parameter

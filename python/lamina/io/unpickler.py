@@ -38,6 +38,11 @@ class Global:
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
+    def run(self, machine: Unpickler, arguments: tuple[Any, ...], new: bool) -> Any:
+        """What it gives for arguments; with ``new`` the pickle asks for an object that is filled later."""
+        assert self.make is not None
+        return self.make(machine, *arguments)
+
 
 class Record:
     """An object of a class that only the file knows: attributes, and no behaviour."""
@@ -194,16 +199,23 @@ class Unpickler:
             )
         return found
 
-    def call(self, function: Any, arguments: Any) -> Any:
+    def call(self, function: Any, arguments: Any, new: bool = False) -> Any:
+        """What a function gives for arguments; with ``new`` an object of a class, not yet initialised."""
+        if not isinstance(function, Global) and callable(function):
+            from .instance import declared_function
+
+            function = declared_function(function)
         if not isinstance(function, Global) or function.make is None or type(arguments) is not tuple:
             self.fail(f"{type(function).__name__} {shown(function)} cannot be called")
         self.charge(arguments, *arguments)
         try:
-            return function.make(self, *arguments)
+            return function.run(self, arguments, new)
         except TypeError as error:
             self.fail(f"{function.name} with {len(arguments)} arguments: {str(error)[:300]}")
 
     def build(self, target: Any, state: Any) -> None:
+        from .plain_object import set_state
+
         if isinstance(target, Record):
             if not isinstance(state, dict):
                 self.fail(f"the state of {target.name} is a {type(state).__name__}")
@@ -216,9 +228,7 @@ class Unpickler:
             target.__dict__.update(state)
         elif id(target) in self.made:
             self.made[id(target)][1].fill(self, target, state)
-        elif hasattr(target, "set_state"):
-            target.set_state(self, state)
-        else:
+        elif not set_state(self, target, state):
             self.fail(f"the state of a {type(target).__name__} cannot be set")
 
 
@@ -255,6 +265,11 @@ def _bytearray(machine: Unpickler, *arguments: Any) -> bytearray:
     return bytearray(first)
 
 
+def _bytes(machine: Unpickler) -> bytes:
+    """Of no length: others are encoded text in protocol 2."""
+    return b""
+
+
 def _complex(machine: Unpickler, real: float, imaginary: float = 0.0) -> complex:
     return complex(float(real), float(imaginary))
 
@@ -265,6 +280,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "builtins.set": _set,
     "builtins.frozenset": lambda machine, *items: frozenset(_set(machine, *items)),
     "builtins.bytearray": _bytearray,
+    "builtins.bytes": _bytes,
     "builtins.complex": _complex,
     "_codecs.encode": _encode,
 }

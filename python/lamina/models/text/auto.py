@@ -63,8 +63,8 @@ def _class_of(config: dict[str, Any], where: str) -> type[PretrainedModel]:
             if isinstance(found, type) and issubclass(found, PretrainedModel):
                 return found
     kind = config.get("model_type")
-    if kind not in KINDS:
-        raise lamina.FileFormatError(f"{where}: model_type {kind!r} is none of {', '.join(KINDS)}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise lamina.FileFormatError(f"{where}: model_type {kind!r:.80} is none of {', '.join(KINDS)}")
     place, name = KINDS[kind]
     return getattr(import_module(f"lamina.models.text.{place}"), name)
 

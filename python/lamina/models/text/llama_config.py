@@ -79,7 +79,7 @@ class LlamaConfig(Config):
         if kinds is not None:
             good = isinstance(kinds, list) and len(kinds) == self.num_hidden_layers
             self.demand(
-                good and set(kinds) <= {FULL, SLIDING},
+                good and all(kind in (FULL, SLIDING) for kind in kinds or ()),
                 f"layer_types must name {FULL} or {SLIDING} for each of {self.num_hidden_layers} layers",
             )
         self.demand(
