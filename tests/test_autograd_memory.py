@@ -254,3 +254,30 @@ def test_the_switch_works_as_a_call_and_nan_may_pass() -> None:
     (x.sqrt() * 0).sum().backward()
     lamina.autograd.set_detect_anomaly(False)
     assert not lamina.is_anomaly_enabled()
+
+
+# ---- in place
+
+
+@pytest.mark.parametrize("see", ["detach", "view", "numpy", "nothing"])
+def test_who_sees_memory_changed_while_recording(see: str) -> None:
+    """Whoever looks at a tensor's memory sees it change in place; a way back that kept it does not mind."""
+    x = lamina.tensor([-1.0, 0.5, 2.0], requires_grad=True)
+    y = x * 2
+    looks = {
+        "detach": lambda: y.detach(),
+        "view": lambda: y[:],
+        "numpy": lambda: lamina.from_numpy(y.detach().numpy()),
+        "nothing": lambda: None,
+    }
+    look = looks[see]()
+    want = np.array([-2.0, 1.0, 4.0]) / (1 + np.exp([2.0, -1.0, -4.0]))
+    y = nn.functional.silu(y, inplace=True)
+    np.testing.assert_allclose(y.detach().numpy(), want, rtol=1e-6)
+    if look is not None:
+        np.testing.assert_allclose(look.detach().numpy(), want, rtol=1e-6)
+    y.sum().backward()
+    s = 1 / (1 + np.exp([2.0, -1.0, -4.0]))
+    slope = s + np.array([-2.0, 1.0, 4.0]) * s * (1 - s)
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.numpy(), 2 * slope, rtol=1e-6)

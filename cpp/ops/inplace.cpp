@@ -55,7 +55,7 @@ void rewrite_base(const Tensor& base, const Tensor& x, const Tensor& value) {
 
 }  // namespace
 
-Tensor assign_(const Tensor& x, const Tensor& value) {
+Tensor assign_(const Tensor& x, const Tensor& value, bool take) {
   check_inplace(x, "in-place operation");
   if (value.shape() != x.shape())
     fail<ShapeError>("in-place operation: output with shape ", x.shape(),
@@ -68,7 +68,10 @@ Tensor assign_(const Tensor& x, const Tensor& value) {
   const Tensor base = x.impl()->base ? Tensor(x.impl()->base) : Tensor();
   {
     GradMode off(false);
-    if (converted.data() != x.data() || converted.strides() != x.strides())
+    if (take) {
+      x.impl()->storage = value.storage_ref();
+      x.impl()->offset = value.offset();
+    } else if (converted.data() != x.data() || converted.strides() != x.strides())
       copy_(detach(x), converted);
     else
       x.bump_version();

@@ -29,8 +29,9 @@ namespace ops {
 Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, int64_t origin,
                     const Shape& view_strides, int64_t view_offset);
 
-// Puts the result of a computation into x: x then has the history of `value`.
-Tensor assign_(const Tensor& x, const Tensor& value);
+// Puts the result of a computation into x: x then has the history of `value`. With `take` it gets the memory
+// of the result, which is laid out as x is, instead of a copy.
+Tensor assign_(const Tensor& x, const Tensor& value, bool take = false);
 
 // x itself looks at its memory as `view` does, which is a view of it, and takes over its history.
 Tensor become_(const Tensor& x, const Tensor& view);
@@ -54,6 +55,9 @@ Tensor change(const Tensor& x, const Operand& y, F f) {
   if (recording(x) || (other && recording(y.tensor())) || overlaps) {
     const int64_t owners = x.storage_ref()->owners();
     Tensor value = f(x);
+    const bool fresh = value.storage_ref() != x.storage_ref() && value.dtype() == x.dtype() &&
+                       value.shape() == x.shape() && value.strides() == x.strides();
+    if (owners == 1 && !x.storage().is_shared() && fresh) return assign_(x, value, true);
     const bool kept =
         x.storage_ref()->owners() != owners;  // the way back needs the old x: compute from a copy of it
     return assign_(x, kept && value.storage_ref() != x.storage_ref() ? f(clone(x)) : value);
