@@ -102,15 +102,23 @@ def _from_buffer(machine: Unpickler, data: Any, dtype: Any, shape: Any, order: A
     return _values(machine, dtype, data, shape).reshape(shape, order=order).copy(order=order)
 
 
+def _python2(text: str, size: int) -> bytes:
+    """The bytes that a str of Python 2 was, before it was read as UTF-8 if it could be, else as latin-1."""
+    data = text.encode("utf-8", "replace")
+    return data if len(data) == size else text.encode("latin-1", "replace")
+
+
 def _values(machine: Unpickler, dtype: Any, data: Any, shape: Any) -> Any:
     """The elements in a row, if there are as many bytes as the shape says."""
-    if not isinstance(dtype, np.dtype) or not isinstance(data, (bytes, bytearray)):
+    if not isinstance(dtype, np.dtype) or not isinstance(data, (bytes, bytearray, str)):
         machine.fail("numbers of NumPy must have a dtype and bytes")
     if not isinstance(shape, tuple) or len(shape) > MAX_DIMS or not all(type(n) is int for n in shape):
         machine.fail("the shape of an array must be a tuple of whole numbers")
     count = 1
     for size in shape:
         count *= size
+    if isinstance(data, str):
+        data = _python2(data, count * dtype.itemsize)
     if any(size < 0 for size in shape) or count * dtype.itemsize != len(data):
         machine.fail(f"an array of {count} numbers of {dtype.itemsize} bytes has {len(data)} bytes")
     values = np.frombuffer(data, dtype)
