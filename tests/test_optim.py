@@ -39,6 +39,10 @@ CASES = [
     ("RAdam", {}),
     ("RAdam", {"betas": (0.9, 0.99), "weight_decay": 0.1}),
     ("RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (0.05, 0.2), "maximize": True}),
+    ("ASGD", {}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.3, "alpha": 0.5, "t0": 4, "weight_decay": 0.1, "maximize": True}),
 ]
 IDS = [f"{name}-{'-'.join(kwargs) or 'defaults'}" for name, kwargs in CASES]
 
@@ -89,8 +93,9 @@ def reference(name, kwargs, absent=ABSENT["never"]):
             if options.get("decoupled_weight_decay"):
                 params[index] = params[index] * (1 - options["lr"] * options["weight_decay"])
             else:
-                grad = grad + options["weight_decay"] * params[index]
+                grad = grad + options.get("weight_decay", 0) * params[index]
             state["t"] = state.get("t", 0) + 1
+            state["p"] = params[index]
             params[index] = params[index] - options["lr"] * RULES[name](grad, state, options)
     return params
 
@@ -163,7 +168,22 @@ def radam(g, s, o):
     return m * r * np.sqrt(1 - b2**t) / (np.sqrt(v) + o["eps"])
 
 
+def rprop(g, s, o):
+    (less, more), turned = o["etas"], np.sign(g * s.get("g", 0.0))
+    factor = np.where(turned > 0, more, np.where(turned < 0, less, 1.0))
+    s["size"] = np.clip(s.get("size", o["lr"]) * factor, *o["step_sizes"])
+    s["g"] = np.where(turned < 0, 0.0, g)
+    return np.sign(s["g"]) * s["size"] / o["lr"]
+
+
+def asgd(g, s, o):
+    rate = 1 / (1 + o["lambd"] * o["lr"] * (s["t"] - 1)) ** o["alpha"]
+    return rate * (g + o["lambd"] * s["p"])
+
+
 RULES = {
+    "ASGD": asgd,
+    "Rprop": rprop,
     "SGD": sgd,
     "Adam": adam,
     "AdamW": adam,

@@ -159,6 +159,7 @@ def test_windows() -> None:
 
 def test_histograms() -> None:
     values, weights = tensor(50), tensor(50, low=0, high=1)
+    close(lamina.histogram(values, density=True).hist, np.histogram(values.numpy(), 100, density=True)[0])
     for density in (False, True):
         found = lamina.histogram(values, 7, range=(-1.5, 1.5), weight=weights, density=density)
         wanted = np.histogram(values.numpy(), 7, (-1.5, 1.5), density, weights.numpy())

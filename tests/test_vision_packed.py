@@ -36,6 +36,7 @@ def test_images_in_the_idx_format(tmp_path: Path, kind: str, packed: bool) -> No
     found = getattr(datasets, kind)(tmp_path, train=False, target_transform=lambda y: y + 1)
     assert len(found) == 5 and found.data.dtype is lamina.uint8 and found.targets.dtype is lamina.int64
     np.testing.assert_array_equal(found.data.numpy(), images)
+    assert found.train_data is found.test_data is found.data and found.test_labels is found.targets
     image, target = found[2]
     assert image.mode == "L" and image.size == (28, 28) and target == 10 and len(found.classes) == 10
     as_tensor = getattr(datasets, kind)(tmp_path, False, lamina.vision.transforms.ToTensor())

@@ -69,7 +69,7 @@ _count = range
 
 def histogram(
     input: Tensor,
-    bins: int | Tensor,
+    bins: int | Tensor = 100,
     *,
     range: Any = None,
     weight: Tensor | None = None,

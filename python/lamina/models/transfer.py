@@ -81,7 +81,7 @@ def _settle_norms(model: nn.Module, patterns: tuple[str, ...], still: bool) -> N
         if patterns and not any(_matches(f"{name}.weight", pattern) for pattern in patterns):
             continue
         frozen = still and not any(one.requires_grad for one in module.parameters())
-        held = [key for key, hook in module._forward_pre_hooks.items() if hook.function is _stay]
+        held = [key for key, hook in module._forward_pre_hooks.items() if hook is _stay]
         if frozen and not held:
             module.register_forward_pre_hook(_stay)
         for key in held if not frozen else ():

@@ -13,24 +13,6 @@ from lamina._core import Tensor
 from lamina.utils.hooks import RemovableHandle
 
 
-class Hook:
-    """A registered function and how it wants to be called."""
-
-    __slots__ = ("always_call", "function", "with_kwargs")
-
-    def __init__(
-        self, function: Callable[..., Any], with_kwargs: bool = False, always_call: bool = False
-    ) -> None:
-        self.function = function
-        self.with_kwargs = with_kwargs
-        self.always_call = always_call
-
-    def __call__(self, module: Any, args: Any, kwargs: Any, *output: Any) -> Any:
-        if self.with_kwargs:
-            return self.function(module, args, kwargs, *output)
-        return self.function(module, args, *output)
-
-
 def as_tuple(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
@@ -41,6 +23,9 @@ class Hooks:
     forward: Callable[..., Any]
     _forward_pre_hooks: dict[int, Any]
     _forward_hooks: dict[int, Any]
+    _forward_pre_hooks_with_kwargs: dict[int, bool]  # which of them want the keywords, by key
+    _forward_hooks_with_kwargs: dict[int, bool]
+    _forward_hooks_always_called: dict[int, bool]
     _backward_pre_hooks: dict[int, Any]
     _backward_hooks: dict[int, Any]
 
@@ -51,7 +36,10 @@ class Hooks:
 
         With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and returns None or ``(args, kwargs)``.
         """
-        return RemovableHandle.register(self._forward_pre_hooks, Hook(hook, with_kwargs), prepend)
+        handle = RemovableHandle.register(self._forward_pre_hooks, hook, prepend)
+        if with_kwargs:
+            self._forward_pre_hooks_with_kwargs[handle.id] = True
+        return handle
 
     def register_forward_hook(
         self,
@@ -72,7 +60,12 @@ class Hooks:
         >>> layer(lamina.ones(1, 2)).sum().item()
         0.0
         """
-        return RemovableHandle.register(self._forward_hooks, Hook(hook, with_kwargs, always_call), prepend)
+        handle = RemovableHandle.register(self._forward_hooks, hook, prepend)
+        if with_kwargs:
+            self._forward_hooks_with_kwargs[handle.id] = True
+        if always_call:
+            self._forward_hooks_always_called[handle.id] = True
+        return handle
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -100,13 +93,13 @@ class Hooks:
             output = self.forward(*args, **kwargs)
             for key, hook in list(self._forward_hooks.items()):
                 done.add(key)
-                output = _replaced(output, hook(self, args, kwargs, output))
+                output = self._run_hook(key, hook, args, kwargs, output)
             return output if backward is None else backward.tie_output(output)
         except Exception:
             for key, hook in list(self._forward_hooks.items()):
-                if hook.always_call and key not in done:
+                if key in self._forward_hooks_always_called and key not in done:
                     try:
-                        output = _replaced(output, hook(self, args, kwargs, output))
+                        output = self._run_hook(key, hook, args, kwargs, output)
                     except Exception as error:
                         warnings.warn(
                             f"forward hook raised {error!r} while another exception is under way",
@@ -114,24 +107,26 @@ class Hooks:
                         )
             raise
 
+    def _run_hook(self, key: int, hook: Any, args: Any, kwargs: Any, output: Any) -> Any:
+        named = (kwargs,) if key in self._forward_hooks_with_kwargs else ()
+        result = hook(self, args, *named, output)
+        return output if result is None else result
+
     def _run_pre_hooks(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        for hook in list(self._forward_pre_hooks.values()):
-            result = hook(self, args, kwargs)
+        for key, hook in list(self._forward_pre_hooks.items()):
+            named = key in self._forward_pre_hooks_with_kwargs
+            result = hook(self, args, kwargs) if named else hook(self, args)
             if result is None:
                 continue
-            if not hook.with_kwargs:
+            if not named:
                 args = as_tuple(result)
             elif isinstance(result, tuple) and len(result) == 2:
                 args, kwargs = result
             else:
                 raise RuntimeError(f"forward pre-hook must return None or (args, kwargs), but got {result}")
         return args, kwargs
-
-
-def _replaced(old: Any, new: Any) -> Any:
-    return old if new is None else new
 
 
 class BackwardCall:

@@ -31,6 +31,9 @@ class Module(Hooks, State):
         self.__dict__.update(
             _forward_pre_hooks={},
             _forward_hooks={},
+            _forward_pre_hooks_with_kwargs={},
+            _forward_hooks_with_kwargs={},
+            _forward_hooks_always_called={},
             _backward_pre_hooks={},
             _backward_hooks={},
             _state_dict_pre_hooks={},

@@ -1,7 +1,7 @@
 """Helpers around modules: clipping of gradients, parameters as one vector, weights normalised before use,
 and in ``rnn`` batches of sequences of different lengths."""
 
-from lamina.nn.utils import parametrizations, parametrize, rnn, stateless
+from lamina.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from lamina.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -33,6 +33,7 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "prune",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",

@@ -44,8 +44,8 @@ class SpectralNorm:
 
 def _find(module: Module, name: str) -> tuple[int | None, SpectralNorm | None]:
     for key, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.function, SpectralNorm) and hook.function.name == name:
-            return key, hook.function
+        if isinstance(hook, SpectralNorm) and hook.name == name:
+            return key, hook
     return None, None
 
 

@@ -36,8 +36,8 @@ class WeightNorm:
 
 def _find(module: Module, name: str) -> tuple[int | None, WeightNorm | None]:
     for key, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.function, WeightNorm) and hook.function.name == name:
-            return key, hook.function
+        if isinstance(hook, WeightNorm) and hook.name == name:
+            return key, hook
     return None, None
 
 

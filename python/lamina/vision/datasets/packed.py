@@ -92,6 +92,17 @@ class MNIST(PackedImages):
     )
 
     @property
+    def train_data(self) -> Any:
+        """``data``, as scripts of old call it; ``train_labels`` is ``targets``, and ``test_`` the same."""
+        return self.data
+
+    @property
+    def train_labels(self) -> Any:
+        return self.targets
+
+    test_data, test_labels = train_data, train_labels
+
+    @property
     def raw_folder(self) -> str:
         return str(self.root / type(self).__name__ / "raw")
 
