@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import zipfile
 import subprocess
 import sys
 
@@ -216,6 +217,30 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
             lamina.save({"x": lamina.zeros(100)}, path)
         monkeypatch.undo()
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["f.safetensors"]
+
+
+def test_a_disk_that_fails_once_while_more_is_written(tmp_path, monkeypatch):
+    """The system reports a failed write to one caller alone, which may be the thread that writes ahead."""
+    path = tmp_path / "f.pt"
+    lamina.save({"x": sample()}, path)
+    before = path.read_bytes()
+    real, failed = os.fsync, []
+
+    def once(descriptor):
+        if not failed:
+            failed.append(descriptor)
+            raise OSError("input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", once)
+    with pytest.raises(OSError, match="input/output error"):
+        lamina.save({str(n): lamina.zeros(1 << 20) for n in range(8)}, path)
+    assert failed and path.read_bytes() == before and os.listdir(tmp_path) == ["f.pt"]
+    large = {str(n): lamina.full((1 << 20,), float(n)) for n in range(8)}
+    lamina.save(large, path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+    assert [value[5].item() for value in lamina.load(path).values()] == list(range(8))
 
 
 def test_the_new_file_is_like_any_other(tmp_path):

@@ -18,6 +18,7 @@ from .file import ALIGNMENT, MAX_GROWN, MAX_RATIO, aligned
 STORED, DEFLATED = 0, 8
 CHUNK = 1 << 15  # bytes that are inflated at a time, to at most a thousand times as many
 
+CHECKED_AHEAD = 4 << 20  # bytes
 LARGE = 2**32 - 1  # what no longer fits stands elsewhere
 PADDING = 0x4246  # the kind of an extra field that PyTorch uses for it
 
@@ -182,14 +183,26 @@ class Archive:
         return result
 
 
+def _checksums(parts: list[Any]) -> Iterator[int]:
+    """Of each part, computed in another thread while the ones before are written, unless all are short."""
+    if sum(map(len, parts)) < CHECKED_AHEAD:
+        yield from map(zlib.crc32, parts)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1, "lamina-save") as ahead:
+        yield from ahead.map(zlib.crc32, parts)
+
+
 def pack(members: Iterable[tuple[str, Any]]) -> Iterator[Any]:
     """The parts of an archive of stored members, each at a multiple of ``ALIGNMENT``, to be mapped.
 
     They are dated 1 January 1980: the same members give the same bytes.
     """
     offset, count, directory = 0, 0, bytearray()
-    for name, data in members:
-        raw, size, crc = name.encode(), len(data), zlib.crc32(data)
+    members = list(members)
+    for (name, data), crc in zip(members, _checksums([data for _, data in members]), strict=True):
+        raw, size = name.encode(), len(data)
         version, flags, time, date = 45, 0x800, 0, 33
         short, wide = size, b""
         if size >= LARGE:

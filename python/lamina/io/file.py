@@ -6,6 +6,7 @@ import mmap
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
@@ -34,11 +35,12 @@ def replace_file(path: str | os.PathLike[str], parts: Iterable[Any]) -> None:
     # 0o666 less the umask, as open() would; mkstemp would make it private.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with open(descriptor, "wb") as file:
+        with open(descriptor, "wb") as file, _Ahead(descriptor) as ahead:
             for part in parts:
                 file.write(part)
+                ahead.wrote(len(part))
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(descriptor)
         os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)
@@ -48,6 +50,49 @@ def replace_file(path: str | os.PathLike[str], parts: Iterable[Any]) -> None:
         os.fsync(folder_descriptor)
     finally:
         os.close(folder_descriptor)
+
+
+class _Ahead:
+    """Sends to the disk what is written, while more is being written: what is left at the end is short."""
+
+    STEP = 4 << 20  # bytes
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._new = descriptor, 0
+        self._more = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._done = False
+        self._error: OSError | None = None  # which the system reports to one call alone
+
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        self._done = True
+        self._more.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
+
+    def wrote(self, count: int) -> None:
+        self._new += count
+        if self._new < self.STEP:
+            return
+        self._new = 0
+        self._more.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="lamina-save")
+            self._thread.start()
+
+    def _run(self) -> None:
+        while self._more.wait() and not self._done:
+            self._more.clear()
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                self._error = error
+                return
 
 
 class Source:
