@@ -6,9 +6,9 @@ import io
 import json
 import os
 import stat
-import zipfile
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
