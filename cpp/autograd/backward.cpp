@@ -21,8 +21,7 @@ using Visits = std::unordered_map<Node*, Visit>;
 void add_to(Tensor& into, const Tensor& x) {
   if (!into.defined())
     into = x;
-  else if (!grad_enabled() && into.ref()->owners() == 1 && into.storage_ref()->owners() == 1 &&
-           into.is_dense() && into.dtype() == x.dtype())
+  else if (!grad_enabled() && unseen(into) && into.is_dense() && into.dtype() == x.dtype())
     borrowed().add_into(into, x);
   else
     into = borrowed().add(into, x);

@@ -44,8 +44,7 @@ class Accumulate final : public Node {
   static void add(Tensor& into, const Tensor& grad) {
     if (!into.defined()) {
       // Taken over when nobody else holds it (one owner: the walk's buffer), copied otherwise.
-      const bool own = !grad_enabled() && grad.ref()->owners() == 1 && grad.storage_ref()->owners() == 1 &&
-                       grad.is_dense();
+      const bool own = !grad_enabled() && unseen(grad) && grad.is_dense();
       into = own ? detach(grad) : grad_enabled() ? grad : borrowed().copy(grad);
     } else if (grad_enabled()) {
       into = borrowed().add(into, grad);
@@ -197,6 +196,13 @@ Tensor Saved::get(const Back& back) const {
   Tensor linked = alias(kept);
   set_maker(linked, output_ ? Ref<Maker>(&back.node) : maker_, slot_);
   return linked;
+}
+
+bool unseen(const Tensor& x) {
+  const Ref<TensorImpl>& base = x.impl()->base;
+  const bool whole = x.storage().bytes() == static_cast<size_t>(x.numel()) * x.item_size();
+  return x.ref()->owners() == 1 && (!base || (base->owners() == 1 && whole)) &&
+         x.storage_ref()->owners() == (base ? 2 : 1);
 }
 
 Tensor grad_of(const Tensor& x) {

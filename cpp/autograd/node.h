@@ -160,6 +160,8 @@ Ref<Maker> maker_of(const Tensor& x);
 void set_maker(const Tensor& x, Ref<Maker> maker, int slot);
 Edge edge_of(const Tensor& x);
 Tensor detach(const Tensor& x);
+// Does nobody but the holder of x know its memory? A view's base does not count where only the view has it.
+bool unseen(const Tensor& x);
 
 // x.grad: undefined where there is none.
 Tensor grad_of(const Tensor& x);

@@ -20,7 +20,8 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kCacheFloor = size_t{256} << 20;  // this much may always stay cached
 
-// mmap gives 4 KiB alignment; map one huge page more and cut the ends off.
+// mmap gives 4 KiB alignment; map one huge page more and cut the ends off. What lies behind the last whole
+// huge page stays on small ones: rounded up, a block of 6.4 MB would hold 8.
 void* map_huge(size_t bytes) {
   const size_t mapped = bytes + kHugePage;
   void* raw = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -58,8 +59,7 @@ int CachingAllocator::class_of(size_t bytes) {
 size_t CachingAllocator::size_of_class(int index) {
   if (index < 16) return static_cast<size_t>(index) * kAlignment;
   const int exponent = index / 8 - 1;
-  const size_t bytes = (static_cast<size_t>(index % 8 + 8) << exponent) * kAlignment;
-  return bytes < kHugePage ? bytes : (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  return (static_cast<size_t>(index % 8 + 8) << exponent) * kAlignment;
 }
 
 void* CachingAllocator::from_system(size_t bytes) {

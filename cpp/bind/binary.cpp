@@ -143,7 +143,7 @@ void bind_ternary(py::module_& m) {
   method(
       "lerp_",
       [](const Tensor& x, const Tensor& end, const Operand& weight) {
-        return rewrite(x, [&](const Tensor& self) { return ops::lerp(self, end, weight); });
+        return ops::rewrite(x, [&](const Tensor& self) { return ops::lerp(self, end, weight); });
       },
       arg("end"), arg("weight"), Free());
   const auto three = [&m](const char* name, const char* inplace,

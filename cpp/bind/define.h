@@ -64,22 +64,13 @@ void both_out(py::module_& m, const char* name, F f, const py::arg& self, const 
   method(name, f, extra...);
 }
 
-// x = f(x). Where f keeps x for its way back, it reads a copy that outlives the old values.
-template <class F>
-Tensor rewrite(const Tensor& x, F f) {
-  const int64_t owners = x.storage_ref()->owners();
-  Tensor value = f(x);
-  const bool kept = x.storage_ref()->owners() != owners && value.storage_ref() != x.storage_ref();
-  return ops::assign_(x, kept ? f(ops::clone(x)) : value);
-}
-
 // name_(...): the method that puts f's result into x itself.
 template <class... Args, class... Extra>
 void inplace_method(const char* name, std::function<Tensor(const Tensor&, Args...)> f,
                     const Extra&... extra) {
   method((std::string(name) + "_").c_str(),
          [f](const Tensor& x, Args... args) {
-           return rewrite(x, [&](const Tensor& self) { return f(self, args...); });
+           return ops::rewrite(x, [&](const Tensor& self) { return f(self, args...); });
          },
          extra...);
 }

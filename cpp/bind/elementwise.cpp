@@ -131,7 +131,7 @@ void bind_elementwise(py::module_& m) {
       "round_",
       [](const Tensor& x, int decimals) {
         if (decimals == 0) return ops::unary_(x, ops::round);
-        return rewrite(x, [decimals](const Tensor& self) { return round_to(self, decimals); });
+        return ops::rewrite(x, [decimals](const Tensor& self) { return round_to(self, decimals); });
       },
       py::kw_only(), arg("decimals") = 0, Free());
   function_out(
@@ -159,7 +159,7 @@ void bind_elementwise(py::module_& m) {
   method(
       "polygamma_",
       [](const Tensor& x, int64_t n) {
-        return rewrite(x, [n](const Tensor& self) { return ops::polygamma(n, self); });
+        return ops::rewrite(x, [n](const Tensor& self) { return ops::polygamma(n, self); });
       },
       arg("n"), Free());
   both(m, "prelu", &ops::prelu, arg("input"), arg("weight"), Free());

@@ -119,7 +119,8 @@ void bind_rows(py::module_& m) {
     both_out(m, name, run, arg("input"), arg("dim"), py::kw_only(), arg("dtype") = py::none(), Free());
     method((std::string(name) + "_").c_str(),
            [run](const Tensor& x, int64_t dim, MaybeDtype dtype) {
-             return rewrite(x, [&](const Tensor& self) { return run(self, dim, dtype.value_or(x.dtype())); });
+             return ops::rewrite(
+                 x, [&](const Tensor& self) { return run(self, dim, dtype.value_or(x.dtype())); });
            },
            arg("dim"), py::kw_only(), arg("dtype") = py::none(), Free());
   }

@@ -55,6 +55,13 @@ void rewrite_base(const Tensor& base, const Tensor& x, const Tensor& value) {
 
 }  // namespace
 
+bool can_take(const Tensor& x, const Tensor& value) {
+  return value.storage_ref() != x.storage_ref() && !x.impl()->base && !x.storage().is_shared() &&
+         !value.impl()->base && !value.storage().is_shared() && value.dtype() == x.dtype() &&
+         value.strides() == x.strides() && value.offset() == 0 &&
+         value.storage().bytes() == static_cast<size_t>(value.numel()) * value.item_size();
+}
+
 Tensor assign_(const Tensor& x, const Tensor& value, bool take) {
   check_inplace(x, "in-place operation");
   if (value.shape() != x.shape())

@@ -29,9 +29,13 @@ namespace ops {
 Tensor strided_grad(const Tensor& g, const Shape& shape, const Shape& strides, int64_t origin,
                     const Shape& view_strides, int64_t view_offset);
 
-// Puts the result of a computation into x: x then has the history of `value`. With `take` it gets the memory
-// of the result, which is laid out as x is, instead of a copy.
+// Puts the result of a computation into x: x then has the history of `value`. With `take` x also takes the
+// memory of `value`, and what has kept x's old memory for the way back goes on with that.
 Tensor assign_(const Tensor& x, const Tensor& value, bool take = false);
+
+// May x, whose memory was its alone, take that of a `value` computed from it? Not if anybody outside looks at
+// it.
+bool can_take(const Tensor& x, const Tensor& value);
 
 // x itself looks at its memory as `view` does, which is a view of it, and takes over its history.
 Tensor become_(const Tensor& x, const Tensor& view);
@@ -47,21 +51,24 @@ Tensor add_(const Tensor& x, const Operand& y, Scalar alpha = 1);
 Tensor index_add_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha);
 Tensor scatter_(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, WriteMode mode);
 
-// x = f(x), where f is one elementwise kernel that may also read y.
+// x = f(x) with its history. `fresh`: f gives nobody its result but the way back. Where f keeps x for the way
+// back and x cannot leave its memory to that, f reads a copy that outlives the old values.
+template <class F>
+Tensor rewrite(const Tensor& x, F f, bool fresh = false) {
+  const int64_t owners = x.storage_ref()->owners();
+  const Tensor value = f(x);
+  if (value.storage_ref() == x.storage_ref()) return assign_(x, value);
+  if (owners == 1 && (fresh || unseen(value)) && can_take(x, value)) return assign_(x, value, true);
+  const bool kept = x.storage_ref()->owners() != owners;
+  return assign_(x, kept ? f(clone(x)) : value);
+}
+
+// The same for one elementwise kernel that may also read y: straight into x where nothing is recorded.
 template <class F>
 Tensor change(const Tensor& x, const Operand& y, F f) {
   const bool other = !y.is_scalar() && !y.tensor().same(x);
   const bool overlaps = other && y.tensor().storage_ref() == x.storage_ref();
-  if (recording(x) || (other && recording(y.tensor())) || overlaps) {
-    const int64_t owners = x.storage_ref()->owners();
-    Tensor value = f(x);
-    const bool fresh = value.storage_ref() != x.storage_ref() && value.dtype() == x.dtype() &&
-                       value.shape() == x.shape() && value.strides() == x.strides();
-    if (owners == 1 && !x.storage().is_shared() && fresh) return assign_(x, value, true);
-    const bool kept =
-        x.storage_ref()->owners() != owners;  // the way back needs the old x: compute from a copy of it
-    return assign_(x, kept && value.storage_ref() != x.storage_ref() ? f(clone(x)) : value);
-  }
+  if (recording(x) || (other && recording(y.tensor())) || overlaps) return rewrite(x, f, !other);
   check_inplace(x, "in-place operation");
   bool into;
   Tensor result;

@@ -166,12 +166,14 @@ class SyncBatchNorm(_BatchNorm):
         process_group: None = None,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         if process_group is not None:
             raise NotImplementedError(
                 "SyncBatchNorm: lamina has no process groups, process_group must be None"
             )
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def _check_input_dim(self, input: Tensor) -> None:
         if not isinstance(input, Tensor):
