@@ -49,6 +49,7 @@ def conv_transpose1d(
     ).squeeze(-2)
 
 
+@in_own_name
 @integers_too
 def conv_transpose2d(
     input: Tensor,
