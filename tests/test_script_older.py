@@ -173,6 +173,13 @@ def test_what_code_asks_and_tells_compilers() -> None:
         return 2
 
     assert (one(), two()) == (1, 2)
+    from lamina import fx
+    from lamina.jit.annotations import List
+
+    assert jit.annotate(List[int], value := [1]) is value
+    assert fx.wrap(one) is one and fx.wrap("two") == "two"
+    with pytest.raises(TypeError, match="wrap"):
+        fx.wrap(3)
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ import re
 import shutil
 import sys
 import tempfile
-import urllib.parse
 import urllib.request
 from typing import Any
+from urllib.parse import urlparse
 
 from lamina.io import load
 
 __all__ = ["download_url_to_file", "get_dir", "load_state_dict_from_url", "set_dir"]
 
-_HASH = re.compile(r"-([a-f0-9]+)\.")  # resnet18-5c106cde.pth: the digest begins so
+HASH_REGEX = re.compile(r"-([a-f0-9]+)\.")  # resnet18-5c106cde.pth: the digest begins so
 _dir: str | None = None
 
 
@@ -97,11 +97,11 @@ def load_state_dict_from_url(
     """
     folder = os.path.join(get_dir(), "checkpoints") if model_dir is None else model_dir
     os.makedirs(folder, exist_ok=True)
-    name = file_name or os.path.basename(urllib.parse.urlparse(url).path)
+    name = file_name or os.path.basename(urlparse(url).path)
     path = os.path.join(folder, name)
     if not os.path.exists(path):
         if progress:
             sys.stderr.write(f'Downloading: "{url}" to {path}\n')
-        digits = _HASH.search(name) if check_hash else None
+        digits = HASH_REGEX.search(name) if check_hash else None
         download_url_to_file(url, path, digits.group(1) if digits else None, progress)
     return load(path, map_location=map_location, weights_only=weights_only)

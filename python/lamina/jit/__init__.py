@@ -11,6 +11,7 @@ from lamina.nn.modules.module import Module
 __all__ = [
     "Final",
     "ScriptModule",
+    "annotate",
     "export",
     "ignore",
     "is_scripting",
@@ -45,6 +46,11 @@ def ignore(drop: Any = False, **kwargs: Any) -> Any:
 def unused(fn: T) -> T:
     """A remark for the compiler, that the function is not called in compiled code."""
     return fn
+
+
+def annotate(the_type: Any, the_value: T) -> T:
+    """``the_value``, of which the compiler is told the type."""
+    return the_value
 
 
 def export(fn: T) -> T:
