@@ -164,6 +164,64 @@ def test_softmax_converts_first() -> None:
     assert F.softmin(lamina.zeros(2), 0, dtype=lamina.float64).dtype == lamina.float64
 
 
+def normal_below(x: np.ndarray) -> np.ndarray:
+    return 0.5 * np.vectorize(math.erfc)(-x / math.sqrt(2))
+
+
+def logistic_sum(x: np.ndarray) -> np.ndarray:
+    return np.logaddexp(0, x)
+
+
+def tanh_gelu(x: np.ndarray) -> np.ndarray:
+    return x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+
+
+# In float32: the value, the slope, and how far each may be off in units of 2^-24 (of the result where it is
+# above 1, and where the last entry says so of any result).
+EXACT: dict[str, tuple[Any, Any, Any, float, bool]] = {
+    "gelu": (F.gelu, lambda x: x * normal_below(x), None, 3, False),
+    "gelu slope": (
+        F.gelu,
+        None,
+        lambda x: normal_below(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi),
+        3,
+        False,
+    ),
+    "gelu tanh": (lambda x: F.gelu(x, "tanh"), tanh_gelu, None, 6, False),
+    "erf": (lamina.erf, erf, None, 3, True),
+    "tanh": (lamina.tanh, np.tanh, None, 6, True),
+    "sigmoid": (lamina.sigmoid, sigmoid, None, 6, True),
+    "softplus": (F.softplus, logistic_sum, None, 5, True),
+    "softplus slope": (F.softplus, None, sigmoid, 6, True),
+    "logsigmoid": (F.logsigmoid, lambda x: -logistic_sum(-x), None, 5, True),
+    "mish": (F.mish, lambda x: x * np.tanh(logistic_sum(x)), None, 12, True),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_float32_is_exact_to_a_few_digits_of_the_last(name: str) -> None:
+    function, value, slope, units, relative = EXACT[name]
+    x = np.concatenate([np.linspace(-19, 19, 20011), np.linspace(-1e-3, 1e-3, 501)]).astype(np.float32)
+    start = lamina.tensor(x).requires_grad_()
+    y = function(start)
+    y.sum().backward()
+    found = y if value else start.grad
+    wanted = (value or slope)(x.astype(np.float64))
+    size = np.maximum(np.abs(wanted), 1e-30 if relative else 1.0)
+    assert np.max(np.abs(found.detach().numpy() - wanted) / size) < units * 2.0**-24
+
+
+def test_far_ends_of_gelu() -> None:
+    x = lamina.tensor([-1e38, -1e10, -30.0, 30.0, 1e10, 1e38]).requires_grad_()
+    for form in ("none", "tanh"):
+        x.grad = None
+        y = F.gelu(x, form)
+        y.sum().backward()
+        np.testing.assert_allclose(y.tolist(), [0, 0, 0, *x.tolist()[3:]], rtol=1e-6, atol=1e-30)
+        np.testing.assert_allclose(x.grad.tolist(), [0, 0, 0, 1, 1, 1], rtol=1e-6, atol=1e-30)
+    assert F.gelu(lamina.tensor([math.nan])).isnan().all()
+
+
 def test_wrong_arguments_say_so() -> None:
     x = tensor(array(2, 3))
     for call in (

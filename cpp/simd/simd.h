@@ -142,6 +142,11 @@ template <class V, class = typename V::Int>
 LAMINA_INLINE V product_excess(V a, V b, V p) {
   return fnma(a, b, p);
 }
+// a / b, finite numbers both, and b and its inverse normal; to a bit more than half of the last digit.
+template <class V, class = typename V::Int>
+LAMINA_INLINE V quotient(V a, V b) {
+  return a / b;
+}
 LAMINA_INLINE F32 to_real(I32 a) { return to_float(a); }
 LAMINA_INLINE F64 to_real(I64 a) { return to_double(a); }
 

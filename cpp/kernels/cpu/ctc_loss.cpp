@@ -63,7 +63,7 @@ constexpr double kLeast = kSingle<V> ? -80 : -700;
 template <class V>
 LAMINA_INLINE V exp_at_least(V x) {
   const ExpParts<V> parts = exp_parts(max(constant<V>(kLeast<V>), x));
-  return exp_near_zero(parts.rest) * exp2_of<V>(to_int(parts.n));
+  return ldexp_normal(exp_near_zero(parts.rest), parts.n);
 }
 template <class V>
 LAMINA_INLINE V exp_or_zero(V x) {

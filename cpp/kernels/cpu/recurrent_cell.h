@@ -55,7 +55,8 @@ static void lstm_cells(const CellStep<T>& s) {
       const auto qg = tanh_fraction(get_lanes(at_g + u, lanes));
       const auto qo = sigmoid_fraction(get_lanes(at_o + u, lanes));
       const V two = qi.below * qf.below, others = qg.below * qo.below;
-      const V inverse = constant<V>(1) / (two * others), of_two = inverse * others, of_others = inverse * two;
+      const V inverse = quotient(constant<V>(1), two * others), of_two = inverse * others,
+              of_others = inverse * two;
       const V i = qi.above * (qf.below * of_two), f = qf.above * (qi.below * of_two);
       const V g = qg.above * (qo.below * of_others), o = qo.above * (qg.below * of_others);
       const V c = fma(f, get_lanes(at_c + u, lanes), i * g), h = o * tanh(c);
@@ -84,7 +85,7 @@ static void gru_cells(const CellStep<T>& s, bool keeps) {
     for_vectors<V>(s.end - s.begin, [&](int64_t u, auto lanes) {
       const auto qr = sigmoid_fraction(get_lanes(at_r + u, lanes));
       const auto qz = sigmoid_fraction(get_lanes(at_z + u, lanes));
-      const V inverse = constant<V>(1) / (qr.below * qz.below);
+      const V inverse = quotient(constant<V>(1), qr.below * qz.below);
       const V reset = qr.above * (qz.below * inverse), z = qz.above * (qr.below * inverse);
       const V n = tanh(fma(reset, get_lanes(at_b + u, lanes), get_lanes(at_n + u, lanes)));
       const V h = fma(z, get_lanes(before + u, lanes) - n, n);

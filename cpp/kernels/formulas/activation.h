@@ -57,7 +57,7 @@ template <>
 struct UnaryLaw<UnaryOp::LogSigmoid> {
   template <class V>
   LAMINA_INLINE V value(V x, V, V) {
-    return min(zero<V>(), x) - log1p(exp(-abs(x)));
+    return min(zero<V>(), x) - log1p_of_fraction(exp(-abs(x)));
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
@@ -71,15 +71,12 @@ template <>
 struct UnaryLaw<UnaryOp::Gelu> {
   template <class V>
   LAMINA_INLINE V value(V x, V, V) {
-    const Normal<V> at = normal(x);
-    return fma(constant<V>(-0.5) * at.a, at.tails, max(zero<V>(), x));
+    return max(zero<V>(), x) - gelu_lost(x);
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
-    const Normal<V> at = normal(x);
-    const V beyond = constant<V>(0.5) * at.tails;
-    const V below = select(x < zero<V>(), beyond, constant<V>(1) - beyond);
-    return g * fma(copysign(at.a, x) * at.e, constant<V>(0x1.9884533d43651p-2), below);
+    const V lost = gelu_slope_lost(x);
+    return g * select(x < zero<V>(), lost, constant<V>(1) - lost);
   }
 };
 
@@ -87,6 +84,8 @@ template <>
 struct UnaryLaw<UnaryOp::GeluTanh> {
   template <class V>
   LAMINA_INLINE V value(V x, V, V) {
+    // Below it is 0, by way of numbers too small to be normal, which take a hundred times as long.
+    x = max(constant<V>(kSingle<V> ? -9.9 : -20), x);
     return x * sigmoid(gelu_tanh_angle(x));
   }
   template <class V>
@@ -119,14 +118,15 @@ struct UnaryLaw<UnaryOp::Mish> {
   template <class V>
   LAMINA_INLINE V value(V x, V, V) {
     const V e = exp(min(constant<V>(20), x)), w = e * (e + constant<V>(2));
-    return select(constant<V>(20) < x, x, x * (w / (w + constant<V>(2))));
+    return select(constant<V>(20) < x, x, x * quotient(w, w + constant<V>(2)));
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {
     const V one = constant<V>(1), two = constant<V>(2);
-    const V e = exp(min(constant<V>(20), x)), w = e * (e + two), t = w / (w + two);
+    const V e = exp(min(constant<V>(20), x)), w = e * (e + two), t = quotient(w, w + two);
     // 1 - t^2 = 4 (w + 1) / (w + 2)^2 and e / (1 + e) is the slope of softplus.
-    const V slope = fma(x * (e / (one + e)), constant<V>(4) * (w + one) / ((w + two) * (w + two)), t);
+    const V slope =
+        fma(x * quotient(e, one + e), quotient(constant<V>(4) * (w + one), (w + two) * (w + two)), t);
     return g * select(constant<V>(20) < x, one, slope);
   }
 };
@@ -237,7 +237,8 @@ template <>
 struct UnaryLaw<UnaryOp::Softplus> {
   template <class V>
   LAMINA_INLINE V value(V x, V a, V b) {
-    return select(b < x * a, x, log1p(exp(x * a)) / a);
+    const V z = x * a, y = max(zero<V>(), z) + log1p_of_fraction(exp(-abs(z)));
+    return select(b < z, x, y * (constant<V>(1) / a));
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V a, V b) {

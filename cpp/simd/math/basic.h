@@ -68,6 +68,11 @@ LAMINA_INLINE V ldexp(V x, V n) {
   const typename V::Int whole = to_int(n), half = sar<1>(whole);
   return x * exp2_of<V>(half) * exp2_of<V>(whole - half);
 }
+// Where 2^n is normal.
+template <class V>
+LAMINA_INLINE V ldexp_normal(V x, V n) {
+  return x * exp2_of<V>(to_int(n));
+}
 
 // x * factor rounded to a whole number, for results below 2^22 (2^51 in double): a number this large counts
 // in ones.

@@ -11,7 +11,7 @@ namespace lamina::LAMINA_ISA {
 template <class V>
 LAMINA_INLINE V erfcx(V x, double scale) {
   constexpr double c = kSingle<V> ? 1.0 : 0.5;
-  const V t = constant<V>(1) / fma(constant<V>(c * scale), x, constant<V>(1));
+  const V t = quotient(constant<V>(1), fma(constant<V>(c * scale), x, constant<V>(1)));
   const V u = fma(constant<V>(2), t, constant<V>(-1));
   if constexpr (kSingle<V>) {
     return t * long_polynomial(u, 0.8551671512, 0.2376808352, -0.09555636938, -0.01390646443, 0.02539511406,
@@ -65,10 +65,19 @@ LAMINA_INLINE V erf_near_zero(V x) {
   }
 }
 
+// 1 - erf(a) as a power of two, for a >= 1.
 template <class V>
 LAMINA_INLINE V erf(V x) {
-  const SquareExp<V> at = exp_of_square(abs(x), 1);
-  const V far = copysign(fnma(at.e, erfcx(at.a, 1), constant<V>(1)), x);
+  V tail;
+  if constexpr (kSingle<V>) {
+    tail = exp2_at_least(polynomial(min(constant<V>(10.1), abs(x)), -0.0009852925523, -1.623902918,
+                                    -0.9244445766, -0.145251616, 0.02973652798, -0.003788303648,
+                                    0.0002195309272));
+  } else {
+    const SquareExp<V> at = exp_of_square(abs(x), 1);
+    tail = at.e * erfcx(at.a, 1);
+  }
+  const V far = copysign(constant<V>(1) - tail, x);
   return select(abs(x) < constant<V>(1), erf_near_zero(x), far);
 }
 
@@ -90,6 +99,35 @@ template <class V>
 LAMINA_INLINE Normal<V> normal(V x) {
   const SquareExp<V> at = exp_of_square(abs(x), 0.5);
   return {at.e, at.e * erfcx(at.a, 0x1.6a09e667f3bcdp-1), at.a};
+}
+
+// What GELU takes from max(0, x), and its slope from that of max(0, x) where x > 0 (adds to it where x < 0):
+// a tail(a) and tail(a) - a density(a), with a = |x|. float: the logarithm of the tail is nearly a parabola,
+// and the slope over the density is as smooth; both to 4e-8.
+template <class V>
+LAMINA_INLINE V gelu_lost(V x) {
+  if constexpr (kSingle<V>) {
+    const V a = min(constant<V>(14), abs(x));
+    return a * exp2_at_least(polynomial(a, -1, -1.151105646, -0.4592070106, -0.05248533652, 0.007014045187,
+                                        -5.655504485e-5, -0.0002514522145, 6.792597011e-5, -9.435943308e-6,
+                                        7.091987579e-7, -2.272073966e-8));
+  } else {
+    const Normal<V> at = normal(x);
+    return constant<V>(0.5) * at.a * at.tails;
+  }
+}
+template <class V>
+LAMINA_INLINE V gelu_slope_lost(V x) {
+  if constexpr (kSingle<V>) {
+    const V a = min(constant<V>(14), abs(x));
+    return exp2_at_least(a * a * constant<V>(-0.7213475204444817)) *
+           polynomial(a, 0.499999983, -0.7978828826, 0.2499725728, -0.1328057864, 0.06192393232,
+                      -0.02547181785, 0.009003847922, -0.002590090605, 0.0005636528114, -8.477100888e-5,
+                      7.708780748e-6, -3.155431406e-7);
+  } else {
+    const Normal<V> at = normal(x);
+    return fnma(at.a * at.e, constant<V>(0x1.9884533d43651p-2), constant<V>(0.5) * at.tails);
+  }
 }
 
 // A start after M. Giles, "Approximating the erfinv function" (GPU Computing Gems, 2010): polynomials in w =

@@ -77,6 +77,16 @@ LAMINA_INLINE V exp2(V x) {
   return ldexp(exp_near_zero((x - n) * constant<V>(0x1.62e42fefa39efp-1)), n);
 }
 
+// 2^x for x that is hardly above 0, at least 2^-126: for what is added to larger numbers, as results too
+// small to be normal take a hundred times as long. float.
+LAMINA_INLINE F32 exp2_at_least(F32 x) {
+  x = max(constant<F32>(-126), x);
+  const F32 n = nearest_product(x, 1);
+  return ldexp_normal(polynomial(x - n, 1, 0.6931472029, 0.2402264791, 0.05550332463, 0.009618437354,
+                                 0.001339887786, 0.0001535337146),
+                      n);
+}
+
 // e^x - 1 = 2 (s (e^rest - 1) + (s - 1/2)) with s = 2^(n-1), which is finite where 2^n is not.
 template <class V>
 LAMINA_INLINE V expm1(V x) {
@@ -100,14 +110,14 @@ template <class V>
 LAMINA_INLINE Fraction<V> tanh_fraction(V x) {
   const V low = constant<V>(kSingle<V> ? -20.0 : -40.0);
   const ExpParts<V> parts = exp_parts(max(low, constant<V>(-2) * abs(x)));
-  const V s = ldexp(constant<V>(1), parts.n);
+  const V s = ldexp_normal(constant<V>(1), parts.n);
   const V t = fma(s, expm1_near_zero(parts.rest), s - constant<V>(1));
   return {copysign(t, x), constant<V>(2) + t};
 }
 template <class V>
 LAMINA_INLINE V tanh(V x) {
   const Fraction<V> q = tanh_fraction(x);
-  return q.above / q.below;
+  return quotient(q.above, q.below);
 }
 
 // 1 / (1 + e^-x), by e^-|x| so that neither tail vanishes early.
@@ -120,7 +130,7 @@ LAMINA_INLINE Fraction<V> sigmoid_fraction(V x) {
 template <class V>
 LAMINA_INLINE V sigmoid(V x) {
   const Fraction<V> q = sigmoid_fraction(x);
-  return q.above / q.below;
+  return quotient(q.above, q.below);
 }
 
 template <class V>

@@ -105,6 +105,19 @@ LAMINA_INLINE V log1p(V x) {
   return select(itself, x, y);
 }
 
+// log(1 + x) for x in [0, 1].
+template <class V>
+LAMINA_INLINE V log1p_of_fraction(V x) {
+  if constexpr (kSingle<V>) {
+    return fma(x * x,
+               polynomial(x, -0.4999964796, 0.3332132262, -0.2485716367, 0.1915365494, -0.1375380234,
+                          0.0792045356, -0.03006579231, 0.005364824334),
+               x);
+  } else {
+    return log1p(x);
+  }
+}
+
 // log(a + sqrt(a^2 + 1)) = log1p(a + a^2 / (1 + sqrt(a^2 + 1))); a^2 would overflow where log(2a) is exact
 // enough.
 template <class V>
