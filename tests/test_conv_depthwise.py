@@ -11,7 +11,7 @@ import lamina
 from lamina.nn import functional as F
 
 # (n, c, h, w), kernel, stride, padding, dilation: channels that fill no vector, small planes,
-# windows that see nothing but padding, planes of several strips.
+# windows that see nothing but padding, planes of several strips, rows of one to four vectors.
 CASES: list[tuple[Any, ...]] = [
     ((2, 96, 20, 17), (3, 3), (1, 1), (1, 1), (1, 1)),
     ((2, 24, 9, 9), (5, 5), (2, 2), (2, 2), (1, 1)),
@@ -23,6 +23,9 @@ CASES: list[tuple[Any, ...]] = [
     ((1, 8, 5, 5), (3, 3), (1, 1), (4, 4), (1, 1)),
     ((1, 16, 150, 160), (3, 3), (1, 1), (1, 1), (1, 1)),
     ((1, 16, 150, 160), (3, 3), (2, 2), (1, 1), (1, 1)),
+    ((2, 11, 14, 14), (5, 5), (1, 1), (2, 2), (1, 1)),
+    ((2, 9, 13, 56), (3, 3), (1, 1), (1, 1), (1, 1)),
+    ((1, 10, 70, 49), (5, 5), (1, 1), (0, 3), (1, 1)),
 ]
 
 

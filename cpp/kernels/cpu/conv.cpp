@@ -5,6 +5,7 @@
 #include "kernels/cpu/conv_correlate.h"
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_product.h"
+#include "kernels/cpu/conv_stencil.h"
 #include "kernels/cpu/conv_weight.h"
 #include "kernels/cpu/table.h"
 #include "kernels/cpu/winograd_weight.h"
@@ -18,9 +19,17 @@ size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 // Whether the way back to the input is a product, too.
 bool is_product_back(const Conv2d& c) { return is_product(c) && !picks(c); }
 
+bool has_stencil(const Conv2d& c, bool backward) {
+  return backward ? is_turnable(c) && is_stencil(turned_back(c)) : is_stencil(c);
+}
+
 template <class T>
 void run(const Conv2d& c, bool backward, const T* in, const T* w, const End<T>& end, T* out, void* scratch) {
   if (is_depthwise(c)) {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (has_stencil(c, backward))
+        return stencil(stencil_of<T>(backward ? turned_back(c) : c), in, w, backward, end, out, scratch);
+    }
     if (backward && !is_turnable(c))
       return depthwise_grad_input(depthwise_of<T>(c, true), in, w, out, scratch);
     return depthwise(depthwise_of<T>(backward ? turned_back(c) : c, false), in, w, backward, end, out,
@@ -42,6 +51,8 @@ size_t depthwise_scratch(const Conv2d& c, bool backward) {
 
 size_t run_scratch(const Conv2d& c, bool backward) {
   if (c.n == 0) return 0;
+  if (is_depthwise(c) && has_stencil(c, backward))
+    return stencil_of<float>(backward ? turned_back(c) : c).bytes();
   if (is_depthwise(c))
     return c.dtype == Dtype::Float64 ? depthwise_scratch<double>(c, backward)
                                      : depthwise_scratch<float>(c, backward);
@@ -99,6 +110,10 @@ void conv2d_grad_weight(const Conv2d& c, const void* g, const void* x, void* dw,
     if constexpr (!kIsHalf<T>) {
       const T *of_g = static_cast<const T*>(g), *of_x = static_cast<const T*>(x);
       T* to = static_cast<T*>(dw);
+      if constexpr (sizeof(T) == sizeof(float)) {
+        if (is_depthwise(c) && is_stencil(c))
+          return stencil_grad_weight(stencil_of<T>(c), of_g, of_x, to, scratch);
+      }
       if (is_depthwise(c)) return depthwise_grad_weight(depthwise_of<T>(c, false), of_g, of_x, to, scratch);
       if constexpr (sizeof(T) == sizeof(float)) {
         if (is_winograd(c) && winograd_weight(winograd_weight_of<T>(c), of_g, of_x, to, scratch)) return;
@@ -109,6 +124,7 @@ void conv2d_grad_weight(const Conv2d& c, const void* g, const void* x, void* dw,
 }
 size_t conv2d_grad_weight_scratch(const Conv2d& c) {
   if (c.n == 0) return 0;
+  if (is_depthwise(c) && is_stencil(c)) return stencil_of<float>(c).bytes();
   if (is_depthwise(c))
     return c.dtype == Dtype::Float64 ? depthwise_of<double>(c, false).bytes()
                                      : depthwise_of<float>(c, false).bytes();

@@ -55,10 +55,11 @@ LAMINA_INLINE void clear(T* to, int64_t n) {
   for_vectors<Vec<T>>(n, [&](int64_t i, auto lanes) { put_lanes(to + i, zero<Vec<T>>(), lanes); });
 }
 
-// to[i] = 0 for i in [begin, end), and up to a vector more.
+// to[i] = 0 for i in [begin, end), and up to a vector more. Mostly that is a vector or two: `held` keeps the
+// compiler from calling memset for them.
 template <class T>
 LAMINA_INLINE void clear_beyond(T* to, int64_t begin, int64_t end) {
-  for (; begin < end; begin += Vec<T>::width) store(to + begin, zero<Vec<T>>());
+  for (; begin < end; begin += Vec<T>::width) store(to + begin, held(zero<Vec<T>>()));
 }
 
 // One channel of the field, from the input's (h, w); its first row of windows is `first`. Rows are written in
