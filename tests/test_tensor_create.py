@@ -97,7 +97,7 @@ def test_ragged_data(data: Any) -> None:
         (2**63, None),
         ([2**64], None),
         ([300], "uint8"),
-        ([-1], "uint8"),
+        ([-256], "uint8"),
         (128, "int8"),
         (float("nan"), "int64"),
         ([float("inf")], "int32"),

@@ -37,7 +37,8 @@ PyObject* own_word(PyObject* word) {
     std::vector<std::pair<PyObject*, PyObject*>> made;
     for (const auto& [numpy, own] :
          {std::pair{"axis", "dim"}, std::pair{"keepdims", "keepdim"}, std::pair{"x", "input"},
-          std::pair{"a", "input"}, std::pair{"x1", "input"}, std::pair{"x2", "other"}})
+          std::pair{"a", "input"}, std::pair{"x1", "input"}, std::pair{"x2", "other"},
+          std::pair{"axis0", "dim0"}, std::pair{"axis1", "dim1"}})
       made.emplace_back(PyUnicode_InternFromString(numpy), PyUnicode_InternFromString(own));
     return made;
   }();

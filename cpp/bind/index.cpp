@@ -247,7 +247,13 @@ void bind_scatter(py::module_& m) {
 
 void bind_index(py::module_& m) {
   both_out(m, "index_select", &ops::index_select, arg("input"), arg("dim"), arg("index"), Free());
-  both_out(m, "gather", &ops::gather, arg("input"), arg("dim"), arg("index"), Free());
+  both_out(
+      m, "gather",
+      [](const Tensor& x, int64_t dim, const Tensor& index, bool sparse_grad) {
+        if (sparse_grad) fail<NotImplementedError>("gather: gradients are dense, there are no sparse ones");
+        return ops::gather(x, dim, index);
+      },
+      arg("input"), arg("dim"), arg("index"), py::kw_only(), arg("sparse_grad") = false, Free());
   with_inplace(m, "masked_fill", &ops::masked_fill, arg("mask"), arg("value"), Free());
   both_out(m, "masked_select", &ops::masked_select, arg("input"), arg("mask"), Free());
   with_inplace(m, "tril", &ops::tril, arg("diagonal") = 0, Free());

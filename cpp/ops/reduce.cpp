@@ -189,10 +189,12 @@ Tensor amin(const Tensor& x, const Dims& dims, bool keepdim) {
 }
 
 Tensor any(const Tensor& x, const Dims& dims, bool keepdim) {
-  return reduce(ReduceOp::Any, x, Plan(x, dims, "any"), keepdim, Dtype::Bool, "any");
+  const Tensor y = reduce(ReduceOp::Any, x, Plan(x, dims, "any"), keepdim, Dtype::Bool, "any");
+  return x.dtype() == Dtype::UInt8 ? to(y, Dtype::UInt8) : y;  // PyTorch's bool of old
 }
 Tensor all(const Tensor& x, const Dims& dims, bool keepdim) {
-  return reduce(ReduceOp::All, x, Plan(x, dims, "all"), keepdim, Dtype::Bool, "all");
+  const Tensor y = reduce(ReduceOp::All, x, Plan(x, dims, "all"), keepdim, Dtype::Bool, "all");
+  return x.dtype() == Dtype::UInt8 ? to(y, Dtype::UInt8) : y;
 }
 
 // Rows for the moments kernel: x with the reduced dimensions behind the kept ones.

@@ -132,8 +132,11 @@ def _product(
     x: Tensor, xs: list[Label], y: Tensor, ys: list[Label], later: set[Label], sizes: dict[Label, int]
 ) -> tuple[Tensor, list[Label]]:
     """One batched matrix product: (batch, left, contracted) times (batch, contracted, right)."""
+    alike = x.dtype is y.dtype
     x, xs = _summed(x, xs, later | set(ys))
     y, ys = _summed(y, ys, later | set(xs))
+    if alike and x.dtype is not y.dtype:  # one was summed, which makes integers wide
+        x, y = x.to(_core.int64), y.to(_core.int64)
     # A dimension of size 1 on one side only takes no part in a contraction there.
     contracted = [a for a in xs if a in ys and a not in later]
     batch = [a for a in xs if a in ys and a in later]

@@ -96,15 +96,18 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     return _core.from_numpy(ndarray)
 
 
-def from_dlpack(ext_tensor: Any) -> Tensor:
-    """A tensor over the memory of anything with ``__dlpack__`` on the CPU, PyTorch's tensors among them.
+def from_dlpack(ext_tensor: Any, *, device: Device | str | None = None, copy: bool | None = None) -> Tensor:
+    """A tensor over the memory of anything with ``__dlpack__`` on the CPU, PyTorch's tensors among them; with
+    ``copy`` over memory of its own.
 
     Raises:
         TypeError: it has no ``__dlpack__``.
     """
     if not hasattr(ext_tensor, "__dlpack__"):
         raise TypeError(f"from_dlpack: {type(ext_tensor).__name__} has no __dlpack__")
-    return _core.from_numpy(np.from_dlpack(ext_tensor))
+    device_type.check(device)
+    made = _core.from_numpy(np.from_dlpack(ext_tensor))
+    return made.clone() if copy else made
 
 
 def frombuffer(
@@ -241,11 +244,11 @@ def _misfit(array: np.ndarray) -> str:
 
 
 def _check_range(smallest: Any, largest: Any, dtype: Dtype) -> None:
-    """Numbers that an integer dtype cannot hold are refused, not wrapped around."""
+    """Numbers that an integer dtype cannot hold are refused; bytes that are negative wrap around."""
     if dtype.is_floating_point or dtype is _core.bool:
         return
-    low = -(2 ** (8 * dtype.itemsize - 1)) if dtype.is_signed else 0
-    high = low + 2 ** (8 * dtype.itemsize) - 1
+    high = 2 ** (8 * dtype.itemsize - dtype.is_signed) - 1
+    low = -high - 1 if dtype.is_signed else -high
     if not (low <= smallest and largest <= high):
         raise ShapeError(
             f"tensor: values from {smallest} to {largest} cannot be converted to {dtype} without overflow"

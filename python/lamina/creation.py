@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ __all__ = [
     "arange",
     "empty",
     "empty_like",
+    "empty_permuted",
     "empty_strided",
     "eye",
     "full",
@@ -182,6 +184,30 @@ def full_like(
     return finish(_like(input, fill_value, dtype, device, memory_format), out, requires_grad)
 
 
+def empty_permuted(
+    size: Sequence[int],
+    physical_layout: Sequence[int],
+    *,
+    dtype: Dtype | None = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor that is not initialised, whose dimensions lie in memory in the order ``physical_layout``.
+
+    Raises:
+        ShapeError: ``physical_layout`` does not name every dimension once.
+
+    >>> lamina.empty_permuted((2, 3), (1, 0)).stride()
+    (1, 2)
+    """
+    order = list(physical_layout)
+    if sorted(order) != [*builtins.range(len(size))]:
+        raise ShapeError(f"empty_permuted: {order} does not name each of {len(size)} dimensions once")
+    made = empty([size[d] for d in order], dtype=dtype, device=device)
+    made = made.permute([order.index(d) for d in builtins.range(len(size))])
+    return made.requires_grad_() if requires_grad else made
+
+
 def empty_strided(
     size: Sequence[int],
     stride: Sequence[int],
@@ -264,7 +290,9 @@ def linspace(
     >>> lamina.linspace(0, 1, 5).tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
-    made = _core.linspace(float(start), float(end), steps, chosen(dtype, device))
+    kind = chosen(dtype, device)
+    number = float if kind.is_floating_point else int
+    made = _core.linspace(number(start), number(end), steps, kind)
     return finish(made, out, requires_grad)
 
 

@@ -25,6 +25,8 @@ def matrix_exp(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """
     if not A.is_floating_point() or A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"linalg.matrix_exp: expected square matrices of floats, got {tuple(A.shape)}")
+    if A.dtype.itemsize == 2:
+        return _core._into_out(matrix_exp(A.to(_core.float32)).to(A.dtype), out)
     size = float(A.detach().abs().sum(-2).max()) if A.numel() else 0.0
     halvings = max(0, math.ceil(math.log2(size)) + 1) if 0 < size < math.inf else 0
     X = A / 2**halvings

@@ -20,6 +20,7 @@ from lamina._core import digamma as psi
 from lamina._core import lgamma as gammaln
 from lamina._core import sigmoid as expit
 from lamina.elementwise import logit
+from lamina.special.airy import airy_ai
 from lamina.special.bessel import (
     bessel_j0,
     bessel_j1,

@@ -36,7 +36,8 @@ def log_ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def ndtri(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of ``ndtr``."""
-    return _core.mul(_core.erfinv(2 * input - 1), math.sqrt(2), out=out)
+    x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
+    return _core.mul(_core.erfinv(2 * x - 1), math.sqrt(2), out=out)
 
 
 def xlog1py(input: Tensor | float, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:

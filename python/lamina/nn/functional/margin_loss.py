@@ -51,7 +51,7 @@ def margin_ranking_loss(
             "margin_ranking_loss: expected the same number of dimensions, "
             f"got {tuple(input1.shape)}, {tuple(input2.shape)} and {tuple(target.shape)}"
         )
-    return reduced((margin - target * (input1 - input2)).clamp(min=0), reduction)
+    return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
 
 
 @in_float32

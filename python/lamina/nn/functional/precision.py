@@ -51,6 +51,11 @@ def integers_too(function: F) -> F:
         if input.is_floating_point() or input.dtype is _core.bool:
             return function(input, *args, **options)
         out = options.pop("out", None)
+        for x in (*args, *options.values()):
+            if isinstance(x, Tensor) and x.dtype is not input.dtype:
+                raise _core.DtypeError(
+                    f"{function.__name__}: expected tensors of one dtype, got {input.dtype} and {x.dtype}"
+                )
         named = {name: _as_float64(value) for name, value in options.items()}
         found = function(_as_float64(input), *map(_as_float64, args), **named)
         # Quotients that should be whole may lie a rounding below.
