@@ -222,3 +222,55 @@ def test_there_are_no_random_states_of_accelerators() -> None:
     set_device_states(*get_device_states())
     with pytest.raises(RuntimeError, match="no accelerators"):
         set_device_states([0], [])
+
+
+def test_weights_of_recurrent_layers_in_a_row() -> None:
+    layer = nn.GRU(2, 3, num_layers=2, bidirectional=True)
+    names = layer._flat_weights_names
+    assert names == [name for name, _ in layer.named_parameters()] and len(names) == 16
+    assert [id(p) for p in layer._flat_weights] == [id(p) for p in layer.parameters()]
+    assert all(layer._parameters[name] is getattr(layer, name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("word", "operands", "expected"),
+    [
+        ("add", (2.0,), lambda x, y: x + 2),
+        ("add", ("y",), lambda x, y: x + y),
+        ("sub", (["scalars"],), lambda x, y: x - 3),
+        ("mul", ("y",), lambda x, y: x * y),
+        ("lerp", ("y", 0.25), lambda x, y: x + 0.25 * (y - x)),
+        ("addcmul", ("y", "y", 0.5), lambda x, y: x + 0.5 * y * y),
+        ("addcdiv", ("y", "y", ["scalars"]), lambda x, y: x + 3 * y / y),
+        ("maximum", ("y",), np.maximum),
+        ("sqrt", (), lambda x, y: np.sqrt(x)),
+        ("norm", (), lambda x, y: np.linalg.norm(x)),
+    ],
+)
+def test_operations_on_lists_of_tensors(word: str, operands: Any, expected: Any) -> None:
+    rng = np.random.default_rng(0)
+    xs, ys = ([rng.uniform(1, 2, n).astype(np.float32) for n in (3, 1, 4)] for _ in range(2))
+    kinds = {"y": [lamina.from_numpy(y.copy()) for y in ys]}
+    given = [
+        kinds.get(o, o) if isinstance(o, str) else [3.0] * 3 if isinstance(o, list) else o for o in operands
+    ]
+    tensors = [lamina.from_numpy(x.copy()) for x in xs]
+    results = getattr(lamina, f"_foreach_{word}")(tensors, *given)
+    for result, x, y in zip(results, xs, ys, strict=True):
+        np.testing.assert_allclose(result.numpy(), expected(x, y), rtol=1e-6)
+    if word != "norm":
+        assert getattr(lamina, f"_foreach_{word}_")(tensors, *given) is None
+        for tensor, result in zip(tensors, results, strict=True):
+            np.testing.assert_array_equal(tensor.numpy(), result.numpy())
+    with pytest.raises(ValueError, match=f"_foreach_{word}: got lists of 3 and 2"):
+        getattr(lamina, f"_foreach_{word}")(tensors, [lamina.ones(1)] * 2)
+
+
+def test_lists_of_tensors_are_copied_and_zeroed() -> None:
+    tensors = [lamina.ones(2), lamina.ones(3)]
+    lamina._foreach_copy_(tensors, [lamina.zeros(2) + 5, lamina.zeros(3) + 6])
+    assert [t[0].item() for t in tensors] == [5, 6]
+    lamina._foreach_zero_(tensors)
+    assert sum(t.sum().item() for t in tensors) == 0
+    with pytest.raises(AttributeError, match="_foreach_nothing"):
+        _ = lamina._foreach_nothing

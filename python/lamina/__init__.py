@@ -83,6 +83,8 @@ _import_module("lamina.interop").wait_for_einops()
 def __getattr__(name: str) -> _typing.Any:
     if name in surface.WHERE:
         found = getattr(_import_module(f"lamina.{surface.WHERE[name]}"), name)
+    elif name.startswith("_foreach_"):
+        found = getattr(_import_module("lamina.foreach"), name)
     else:
         try:
             found = None if name.startswith("_") else _import_module(f"lamina.{name}")

@@ -131,6 +131,14 @@ class RNNBase(Module):
         """The weights of each layer and direction, in the order of their names."""
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        return [name for names in self._all_weights for name in names]
+
+    @property
+    def _flat_weights(self) -> list[Parameter]:
+        return [getattr(self, name) for name in self._flat_weights_names]
+
     def _weights(self) -> list[Tensor | None]:
         """As the core wants them, five to each layer and direction, with None for what is not there."""
         weights: list[Tensor | None] = []
