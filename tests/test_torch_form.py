@@ -71,6 +71,36 @@ def test_layout() -> None:
     assert repr(lamina.strided) == "lamina.strided"
 
 
+MAKERS: dict[str, Callable[..., Any]] = {
+    "zeros": lambda **place: lamina.zeros(2, **place),
+    "empty": lambda **place: lamina.empty(2, **place),
+    "full": lambda **place: lamina.full((2,), 1.0, **place),
+    "ones_like": lambda **place: lamina.ones_like(lamina.ones(2), **place),
+    "arange": lambda **place: lamina.arange(2, **place),
+    "linspace": lambda **place: lamina.linspace(0, 1, 2, **place),
+    "rand": lambda **place: lamina.rand(2, **place),
+    "randint": lambda **place: lamina.randint(0, 2, (2,), **place),
+    "randn_like": lambda **place: lamina.randn_like(lamina.ones(2), **place),
+    "new_zeros": lambda **place: lamina.ones(1).new_zeros(2, **place),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_where_and_how_new_tensors_lie(name: str) -> None:
+    made = MAKERS[name](layout=lamina.strided, pin_memory=False, device="cpu")
+    assert made.shape == (2,) and made.layout is lamina.strided
+    with pytest.raises(RuntimeError, match="pin_memory"):
+        MAKERS[name](pin_memory=True)
+    with pytest.raises(TypeError, match="layout"):
+        MAKERS[name](layout="strided")
+
+
+def test_norms_of_halves_do_not_overflow() -> None:
+    x = lamina.full((100,), 300.0, dtype=lamina.float16)
+    assert x.norm().item() == 3000.0
+    assert abs(lamina.linalg.vector_norm(x, 4).item() - 300 * 100**0.25) < 1
+
+
 def test_norms_of_slices() -> None:
     x = tensor(3, 4)
     np.testing.assert_allclose(

@@ -33,6 +33,7 @@ Tensor polygamma(int64_t n, const Tensor& input) {
   if (n < 0) fail<ShapeError>("polygamma: expected n >= 0, got ", n);
   const Tensor x = is_floating(input.dtype()) ? input : to(input, default_float());
   if (n == 0) return digamma(x);
+  if (size_of(x.dtype()) == 2) return to(polygamma(n, to(x, Dtype::Float32)), x.dtype());
   const int s = static_cast<int>(std::min<int64_t>(n, 1000)) + 1;
   const Tensor positive = gt(x, 0);
   // Left of 0: all terms from x - floor(x) on, and those between, counted from the other side.

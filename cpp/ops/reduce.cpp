@@ -249,6 +249,8 @@ Tensor std(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
 Tensor vector_norm(const Tensor& input, double order, const Dims& dims, bool keepdim, MaybeDtype dtype) {
   const Tensor x = to(input, dtype.value_or(is_floating(input.dtype()) ? input.dtype() : default_float()));
   floating("vector_norm", x);
+  if (size_of(x.dtype()) == 2)  // powers of halves overflow where their root does not
+    return to(vector_norm(to(x, Dtype::Float32), order, dims, keepdim, {}), x.dtype());
   if (order == INFINITY) return amax(abs(x), dims, keepdim);
   if (order == -INFINITY) return amin(abs(x), dims, keepdim);
   if (order == 0) return sum(square(sign(x)), dims, keepdim);

@@ -39,6 +39,7 @@ from lamina.indexing import *
 from lamina.matrix import *
 from lamina.order_statistic import *
 from lamina.partition import *
+from lamina.progression import *
 from lamina.query import *
 from lamina.random import *
 from lamina.reduction import *

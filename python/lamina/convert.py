@@ -25,6 +25,7 @@ def tensor(
     dtype: Dtype | None = None,
     device: Device | str | None = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A new tensor that holds a copy of ``data``: a number, a (nested) sequence, an array, or a tensor.
 
@@ -37,7 +38,7 @@ def tensor(
     >>> lamina.tensor([[1, 2], [3, 4]]).shape
     lamina.Size([2, 2])
     """
-    device_type.check(device)
+    device_type.check(device, None, pin_memory)
     if isinstance(data, Tensor):
         result = data.detach().to(data.dtype if dtype is None else dtype, copy=True)
     else:
@@ -131,11 +132,18 @@ def frombuffer(
 
 
 def scalar_tensor(
-    s: float, *, dtype: Dtype | None = None, device: Device | str | None = None, requires_grad: bool = False
+    s: float,
+    *,
+    dtype: Dtype | None = None,
+    layout: Any = None,
+    device: Device | str | None = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A 0-d tensor of the default dtype (or ``dtype``) that holds ``s``."""
     dtype = _core.get_default_dtype() if dtype is None else dtype
-    return tensor(s, dtype=dtype, device=device, requires_grad=requires_grad)
+    device_type.check(device, layout, pin_memory)
+    return tensor(s, dtype=dtype, requires_grad=requires_grad)
 
 
 def legacy_tensor(*args: Any, dtype: Dtype | None = None) -> Tensor:

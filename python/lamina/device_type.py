@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lamina._core import ShapeError
+from lamina.query import strided
 
 KNOWN = ("cpu", "cuda", "mps")
 
@@ -70,12 +71,17 @@ class device:
 CPU = device("cpu")
 
 
-def check(where: Any) -> None:
-    """Raise unless tensors can be made there.
+def check(where: Any, layout: Any = None, pin_memory: bool = False) -> None:
+    """Raise unless tensors can be made there, laid out so.
 
     Raises:
-        RuntimeError: lamina has no such device.
+        RuntimeError: lamina has no such device, nor one that memory could be pinned for.
+        TypeError: ``layout`` is not ``lamina.strided``.
     """
+    if layout is not None and layout is not strided:
+        raise TypeError(f"expected the layout lamina.strided, there is no other; got {layout!r}")
+    if pin_memory:
+        raise RuntimeError("pin_memory: lamina has no accelerator that memory could be pinned for")
     if where is None or where is CPU or where == "cpu":
         return
     if isinstance(where, int):

@@ -114,7 +114,9 @@ def rand(
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: Dtype | None = None,
+    layout: Any = None,
     device: Device | str | None = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of this shape with numbers drawn evenly from [0, 1).
@@ -122,7 +124,7 @@ def rand(
     >>> lamina.rand(2, 3).shape
     lamina.Size([2, 3])
     """
-    made = _core.empty(shape_of(sizes, size), chosen(dtype, device))
+    made = _core.empty(shape_of(sizes, size), chosen(dtype, device, layout, pin_memory))
     return finish(made.uniform_(0, 1, generator=generator), out, requires_grad)
 
 
@@ -132,11 +134,13 @@ def randn(
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: Dtype | None = None,
+    layout: Any = None,
     device: Device | str | None = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of this shape with numbers drawn from the normal distribution of mean 0 and variance 1."""
-    made = _core.empty(shape_of(sizes, size), chosen(dtype, device))
+    made = _core.empty(shape_of(sizes, size), chosen(dtype, device, layout, pin_memory))
     return finish(made.normal_(0, 1, generator=generator), out, requires_grad)
 
 
@@ -148,7 +152,9 @@ def randint(
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: Dtype | None = None,
+    layout: Any = None,
     device: Device | str | None = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of shape ``size`` with integers drawn evenly from [low, high); ``randint(high, size)`` from 0
@@ -166,7 +172,9 @@ def randint(
         low, high = 0, low
     if size is None:
         raise TypeError("randint: expected a size, as in randint(low, high, size)")
-    made = _core.empty(tuple(size), _core.int64 if dtype is None else chosen(dtype, device))
+    made = _core.empty(
+        tuple(size), chosen(_core.int64 if dtype is None else dtype, device, layout, pin_memory)
+    )
     return finish(made.random_(low, high, generator=generator), out, requires_grad)
 
 
@@ -176,7 +184,9 @@ def randperm(
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: Dtype | None = None,
+    layout: Any = None,
     device: Device | str | None = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
     """The numbers 0 to n-1 in random order, int64 unless another dtype is given.
@@ -184,7 +194,9 @@ def randperm(
     >>> lamina.randperm(3).sum().item()
     3
     """
-    made = _core.randperm(n, generator=generator).to(_core.int64 if dtype is None else chosen(dtype, device))
+    made = _core.randperm(n, generator=generator).to(
+        chosen(_core.int64 if dtype is None else dtype, device, layout, pin_memory)
+    )
     return finish(made, out, requires_grad)
 
 
@@ -192,22 +204,28 @@ def rand_like(
     input: Tensor,
     *,
     dtype: Dtype | None = None,
+    layout: Any = None,
     device: Device | str | None = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
     """``rand`` of ``input``'s shape, and its dtype unless another is given."""
-    return rand(size=input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    kind = chosen(dtype or input.dtype, device, layout, pin_memory)
+    return rand(size=input.shape, dtype=kind, requires_grad=requires_grad)
 
 
 def randn_like(
     input: Tensor,
     *,
     dtype: Dtype | None = None,
+    layout: Any = None,
     device: Device | str | None = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
     """``randn`` of ``input``'s shape, and its dtype unless another is given."""
-    return randn(size=input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    kind = chosen(dtype or input.dtype, device, layout, pin_memory)
+    return randn(size=input.shape, dtype=kind, requires_grad=requires_grad)
 
 
 def randint_like(
@@ -216,13 +234,19 @@ def randint_like(
     high: int | None = None,
     *,
     dtype: Dtype | None = None,
+    layout: Any = None,
     device: Device | str | None = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
     """``randint`` of ``input``'s shape, and its dtype unless another is given."""
     low, high = (0, low) if high is None else (low, high)
     return randint(
-        low, high, input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad
+        low,
+        high,
+        input.shape,
+        dtype=chosen(dtype or input.dtype, device, layout, pin_memory),
+        requires_grad=requires_grad,
     )
 
 
@@ -234,7 +258,9 @@ def normal(
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: Dtype | None = None,
+    layout: Any = None,
     device: Device | str | None = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from normal distributions: one per element of the tensors ``mean`` and ``std``, or of ``size``.
@@ -243,7 +269,7 @@ def normal(
         ShapeError: a negative ``std``, or two numbers without a ``size``.
     """
     if size is not None:
-        made = _core.empty(tuple(size), chosen(dtype, device))
+        made = _core.empty(tuple(size), chosen(dtype, device, layout, pin_memory))
         made.normal_(float(mean), float(std), generator=generator)
         return finish(made, out, requires_grad)
     given = [x for x in (mean, std) if isinstance(x, Tensor)]

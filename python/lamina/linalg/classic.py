@@ -10,11 +10,11 @@ from lamina import _core
 from lamina._core import Tensor
 from lamina.linalg import decomposition, factor, solution
 from lamina.linalg.decomposition import pinv
-from lamina.linalg.factor import geqrf, lu_unpack, orgqr, ormqr, triangular_solve
+from lamina.linalg.factor import geqrf, householder_product, lu_unpack, ormqr, triangular_solve
 from lamina.linalg.function import matrix_exp, pca_lowrank, svd_lowrank
 from lamina.linalg.lapack import mT
-from lamina.linalg.norm import matrix_power
-from lamina.linalg.solution import det, logdet, slogdet, solve_triangular
+from lamina.linalg.norm import matrix_power as _matrix_power
+from lamina.linalg.solution import solve_triangular
 from lamina.result import takes_out
 from lamina.return_types import named
 
@@ -41,6 +41,31 @@ __all__ = [
     "svd_lowrank",
     "triangular_solve",
 ]
+
+
+def det(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``linalg.det``."""
+    return solution.det(input, out=out)
+
+
+def logdet(input: Tensor) -> Tensor:
+    """The logarithm of ``det``: NaN where that is negative."""
+    return solution.logdet(input)
+
+
+def slogdet(input: Tensor, *, out: Any = None) -> Any:
+    """``linalg.slogdet``."""
+    return solution.slogdet(input, out=out)
+
+
+def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
+    """``linalg.matrix_power``."""
+    return _matrix_power(input, n, out=out)
+
+
+def orgqr(input: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``linalg.householder_product``."""
+    return householder_product(input, tau, out=out)
 
 
 def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -262,9 +262,6 @@ def ormqr(
     return _core._into_out(_reflected(input, tau, other, order), out)
 
 
-orgqr = householder_product
-
-
 @takes_out
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
