@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/conv_end.h"
 #include "kernels/cpu/conv_field.h"
+#include "kernels/cpu/conv_patch.h"
 #include "kernels/cpu/gemm_pack.h"
 
 namespace lamina::LAMINA_ISA {
@@ -118,8 +119,8 @@ static Correlation<T> correlation_of(const Conv2d& c, bool backward) {
   p.to_stride_w = backward ? c.stride_w : 1;
   // As many rows as fit, then as many images; but enough pieces for the threads. What a piece holds changes
   // no result.
-  // A lane holds whole tiles, or runs of correlate_row.
-  const int64_t tile_columns = p.outputs == 1 ? 8 * Vec<T>::width : TileSize<T>::columns;
+  // A lane holds whole tiles, or runs of correlate_run.
+  const int64_t tile_columns = p.outputs <= kRunRows ? kRunVectors * Vec<T>::width : TileSize<T>::columns;
   constexpr int64_t room = kFieldBytes / int64_t(sizeof(T));
   const Field row = Field::of(p.down, p.across, 1, p.windows_w);
   const int64_t tile_rows = min_of(p.outputs, TileSize<T>::rows);
@@ -188,87 +189,6 @@ static void list_offsets(const Correlation<T>& p, int32_t* to) {
   }
 }
 
-// One class within one strip of one image, for the output channels of one tile.
-template <class T>
-struct Patch {
-  int64_t rows, columns;  // windows
-  const T* field;         // at the first window
-  T* to;                  // where the first output of the first window goes
-  int64_t to_row, to_column, to_channel;
-
-  int64_t places(int64_t pitch) const { return (rows - 1) * pitch + columns; }
-  // The places of all rows follow one another in the output as they do in the field.
-  bool dense(int64_t pitch) const { return columns == pitch && to_column == 1 && to_row == pitch; }
-};
-
-// From sums (outputs, lane), which keep the field's pitch, to the output.
-template <class T>
-static void deliver(const Patch<T>& patch, int64_t pitch, int outputs, const T* sums, int64_t lane) {
-  using V = Vec<T>;
-  for (int o = 0; o < outputs; o++) {
-    T* to = patch.to + o * patch.to_channel;
-    // Where rows follow one another, whole vectors may reach into the next row, which is written afterwards.
-    const T* end =
-        to + (patch.to_column == 1 && patch.to_row == patch.columns ? patch.rows * patch.columns : 0);
-    for (int64_t row = 0; row < patch.rows; row++, to += patch.to_row) {
-      const T* from = sums + o * lane + row * pitch;
-      for (int64_t i = 0; i < patch.columns; i += V::width) {
-        const int n = static_cast<int>(min_of(V::width, patch.columns - i));
-        const V value = load<V>(from + i);
-        if (to + i + V::width <= end) {
-          store(to + i, value);
-        } else if (patch.to_column == 1) {
-          store_n(to + i, value, n);
-        } else {
-          alignas(64) T some[V::width];
-          store(some, value);
-          for (int j = 0; j < n; j++) to[(i + j) * patch.to_column] = some[j];
-        }
-      }
-    }
-  }
-}
-
-// A single output channel: more vectors than gemm's tile has, because there is no second row to hide latency
-// behind.
-template <class T>
-static void correlate_row(const Tile<T>& tile, int64_t places, T* sums) {
-  using V = Vec<T>;
-  constexpr int vectors = 8;
-  for (int64_t begin = 0; begin < places; begin += vectors * V::width) {
-    V sum[vectors];
-    for (int v = 0; v < vectors; v++)
-      sum[v] = tile.beta == T(0) ? zero<V>() : load<V>(sums + begin + v * V::width);
-    for (int64_t p = 0; p < tile.k; p++) {
-      const V weight = set<V>(tile.a[p]);
-      const T* b = tile.b + tile.list[p] + begin;
-      for (int v = 0; v < vectors; v++) sum[v] = fma(weight, load<V>(b + v * V::width), sum[v]);
-    }
-    for (int v = 0; v < vectors; v++) store(sums + begin + v * V::width, sum[v]);
-  }
-}
-
-// All windows of a patch against some k: into sums, or where the output is dense right there.
-template <class T>
-static void correlate_patch(Tile<T> tile, const Patch<T>& patch, int64_t pitch, int rows, T* sums,
-                            int64_t lane) {
-  constexpr int width = Vec<T>::width, tile_columns = TileSize<T>::columns;
-  const bool dense = patch.dense(pitch);
-  const int64_t places = patch.places(pitch);
-  tile.b = patch.field;
-  if (rows == 1 && !dense) return correlate_row(tile, places, sums);
-  const TileFunction<T> narrow = tile_function<T, Reading::ListedB>(rows, 1);
-  const TileFunction<T> whole = tile_function<T, Reading::ListedB>(rows, 2);
-  tile.c = dense ? patch.to : sums;
-  tile.c_row = dense ? patch.to_channel : lane;
-  for (int64_t left = places; left > 0; left -= tile_columns) {
-    tile.last = !dense || left >= tile_columns ? width : static_cast<int>(left > width ? left - width : left);
-    (left > width ? whole : narrow)(tile);
-    tile.b += tile_columns;
-    tile.c += tile_columns;
-  }
-}
-
 // A strip of some images, in one group.
 template <class T>
 struct Piece {
@@ -308,6 +228,9 @@ static void correlate_class(const Correlation<T>& p, const Piece<T>& piece, int6
     patch.to_row = p.to_stride_h * p.out_w;
     patch.to_column = p.to_stride_w;
     patch.to_channel = out_plane;
+    const bool direct =
+        patch.dense(p.field.pitch) || (rows > kRunRows && patch.by_rows(p.field.pitch, p.channels * taps));
+    const bool in_tile = (direct || rows > kRunRows) && !end.add && end.activation <= Epilogue::Relu;
     const auto of_image = [&](int64_t i) {
       patch.field = piece.fields + i * p.field_size + (begin - piece.row) * p.field.pitch + across.first;
       patch.to = out + ((piece.image + i) * p.groups * p.outputs + output) * out_plane + across.to +
@@ -322,16 +245,19 @@ static void correlate_class(const Correlation<T>& p, const Piece<T>& piece, int6
       tile.list = offsets + channel * taps;
       tile.alpha = T(1);
       tile.beta = channel == 0 ? T(0) : T(1);
+      if (in_tile && channel + deep >= p.channels) {
+        tile.row_bias = end.shift ? end.shift + output : nullptr;
+        tile.relu = end.activation == Epilogue::Relu;
+      }
       for (int64_t i = 0; i < piece.images; i++) {
         of_image(i);
-        correlate_patch(tile, patch, p.field.pitch, rows, piece.sums + i * rows * p.lane, p.lane);
+        correlate_patch(tile, patch, p.field.pitch, rows, direct, piece.sums + i * rows * p.lane, p.lane);
       }
     }
     for (int64_t i = 0; i < piece.images; i++) {
       of_image(i);
-      if (!patch.dense(p.field.pitch))
-        deliver(patch, p.field.pitch, rows, piece.sums + i * rows * p.lane, p.lane);
-      for (int o = 0; o < rows && !end.is_empty(); o++) {
+      if (!direct) deliver(patch, p.field.pitch, rows, piece.sums + i * rows * p.lane, p.lane);
+      for (int o = 0; o < rows && !in_tile; o++) {
         for (int64_t row = 0; row < patch.rows; row++) {
           finish_run(end, out, output + o, patch.to - out + o * out_plane + row * patch.to_row,
                      patch.columns);
