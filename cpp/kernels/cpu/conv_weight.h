@@ -63,15 +63,13 @@ static WeightGrad<T> weight_grad_of(const Conv2d& c) {
   const Field row = Field::of(down, across, 1, c.ow);
   const int64_t row_size = p.block * row.channel / row.rows + p.outputs * row.pitch;
   int64_t rows = max_of(4, room / row_size - down.most_shift());
-  // Tiles of few rows want a panel of the gradient in the first-level cache.
-  const int64_t long_enough = p.channels < 8 ? kPlacesLong / 2 : kPlacesLong;
-  if (!p.dots) rows = min_of(rows, max_of(1, long_enough / c.ow));
+  if (!p.dots) rows = min_of(rows, max_of(1, kPlacesLong / c.ow));
   p.strip = chunks_of(c.oh, chunks_of(c.oh, rows));
   p.field = Field::of(down, across, p.strip, c.ow);
   p.places = p.dots ? chunks_of((p.strip - 1) * p.field.pitch + c.ow, Vec<T>::width) * Vec<T>::width
                     : p.strip * c.ow;
   p.batch = max_of(1, min_of(c.n, room / (p.x_size() + p.g_size())));
-  if (!p.dots) p.batch = min_of(p.batch, max_of(1, long_enough / p.places));
+  if (!p.dots) p.batch = min_of(p.batch, max_of(1, kPlacesLong / p.places));
   // About 16 tasks: of images and their strips, as far as memory for their sums allows; then of channels, as
   // long as laying out the gradient anew for each block costs little.
   p.parts = max_of(1, min_of(min_of(p.rounds(), 16), (int64_t(1) << 20) / p.part_size()));
@@ -143,6 +141,44 @@ static void add_dots(const WeightGrad<T>& p, const WeightPiece<T>& w) {
   }
 }
 
+// gemm's tile, ListedA with alpha and beta of 1, for few rows: two panels of b, `panel` apart, at a time,
+// whose sums are c_panel apart. So few sums as one panel gives would wait for each other.
+constexpr int kFewRows = 6;
+constexpr bool kHasPairs = kRegisters == 32;
+template <class T, int rows>
+static void multiply_pair(const Tile<T>& t, int64_t panel, int64_t c_panel) {
+  using V = Vec<T>;
+  V sum[rows][4];
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < 4; v++) sum[r][v] = zero<V>();
+  }
+  const T* b = t.b;
+  for (int64_t p = 0; p < t.k; p++, b += 2 * V::width) {
+    const T* a = t.a + t.list[p];
+    V b_vector[4];
+    for (int v = 0; v < 4; v++) b_vector[v] = held(load<V>(b + v / 2 * panel + v % 2 * V::width));
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+      const V value = set<V>(a[r * t.a_row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; v++) sum[r][v] = fma(value, b_vector[v], sum[r][v]);
+    }
+  }
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < 4; v++) {
+      T* c = t.c + r * t.c_row + v / 2 * c_panel + v % 2 * V::width;
+      store(c, sum[r][v] + load<V>(c));
+    }
+  }
+}
+template <class T>
+using PairFunction = void (*)(const Tile<T>&, int64_t panel, int64_t c_panel);
+template <class T, int most = kHasPairs ? kFewRows : 0>
+PairFunction<T> pair_function(int rows) {
+  if constexpr (most > 0) return rows == most ? multiply_pair<T, most> : pair_function<T, most - 1>(rows);
+  return nullptr;
+}
+
 template <class T>
 static void add_tiles(const WeightGrad<T>& p, const WeightPiece<T>& w) {
   const Conv2d& c = p.conv;
@@ -166,21 +202,26 @@ static void add_tiles(const WeightGrad<T>& p, const WeightPiece<T>& w) {
   const int64_t phases = p.field.across.phases(), step = p.field.across.shift(phases);
   const bool by_taps = chunks_of(c.kw, phases) > w.channels;
   Tile<T> t = {};
-  t.k = depth;
   const int64_t channel_step = p.in_place ? c.h * c.w : p.field.channel;
   const T* x = p.in_place ? w.x + (w.image * c.c * c.h + w.row) * c.w : w.fields;
   t.a_row = by_taps ? step : channel_step;
-  t.list = w.list;
   t.b_k = tile_columns;
   t.c_row = (by_taps ? phases : p.taps()) * tile_columns;
   t.last = width;
   t.alpha = t.beta = T(1);
-  for (int64_t panel = 0; panel < p.panels(); panel++) {
-    const int vectors = p.outputs - panel * tile_columns > width ? 2 : 1;
-    t.b = w.gradient + panel * depth * tile_columns;
+  const bool few = (by_taps ? chunks_of(c.kw, phases) : w.channels) <= kFewRows;
+  for (int64_t panel = 0, start = 0; panel < p.panels();) {
+    const int64_t left = p.outputs - panel * tile_columns;
+    const bool pair = kHasPairs && few && left > tile_columns;
+    const int vectors = left > width ? 2 : 1;
+    // Tiles of few rows want what they read of the gradient in the first-level cache.
+    t.k = few ? min_of(depth - start, kPlacesLong / (pair ? 4 : 2)) : depth;
+    t.list = w.list + start;
+    t.b = w.gradient + (panel * depth + start) * tile_columns;
     const auto tile = [&](int rows, int64_t channel, int64_t ky, int64_t kx) {
       t.a = x + channel * channel_step + p.field.offset(ky, kx);
       t.c = w.sums + (panel * p.rows() + channel * p.taps() + ky * c.kw + kx) * tile_columns;
+      if (pair) return pair_function<T>(rows)(t, depth * tile_columns, p.rows() * tile_columns);
       tile_function<T, Reading::ListedA>(rows, vectors)(t);
     };
     for (int64_t tap = 0; tap < c.kh * (by_taps ? phases : c.kw); tap++) {
@@ -193,6 +234,10 @@ static void add_tiles(const WeightGrad<T>& p, const WeightPiece<T>& w) {
         }
       }
     }
+    start += t.k;
+    if (start < depth) continue;
+    start = 0;
+    panel += pair ? 2 : 1;
   }
 }
 
