@@ -24,6 +24,12 @@ LAMINA_INLINE void store_lanes(void* p, int64_t i, V x, int64_t lanes) {
     store_n(y, x, static_cast<int>(lanes));
   }
 }
+// Bytes by which operands of heavy laws are fetched ahead: while one vector is worked on, few others are
+// under way, and memory would idle.
+constexpr int64_t kFetchAhead = 2048;
+LAMINA_INLINE void fetch_ahead(const void* p, int64_t bytes) {
+  __builtin_prefetch(static_cast<const char*>(p) + bytes + kFetchAhead, 0, 2);
+}
 template <class V>
 LAMINA_INLINE V parameter(const double* p, int i) {
   return constant<V>(p[i]);

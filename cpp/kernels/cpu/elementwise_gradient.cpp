@@ -11,6 +11,10 @@ void gradient_block(void* out, const void* const* in, int64_t n, const double* p
   const void *first = in[0], *second = in[1];
   for (int64_t i = 0; i < n; i += V::width) {
     const int64_t lanes = min_of(V::width, n - i);
+    if constexpr (is_heavy(op)) {
+      fetch_ahead(first, i * sizeof(typename V::Element));
+      fetch_ahead(second, i * sizeof(typename V::Element));
+    }
     const V g = load_lanes<V>(first, i, lanes), s = load_lanes<V>(second, i, lanes);
     store_lanes(out, i, UnaryLaw<op>::gradient(g, s, a, b), lanes);
   }

@@ -11,6 +11,7 @@ void unary_block(void* out, const void* const* in, int64_t n, const double* p) {
   const void* first = in[0];
   for (int64_t i = 0; i < n; i += V::width) {
     const int64_t lanes = min_of(V::width, n - i);
+    if constexpr (is_heavy(op)) fetch_ahead(first, i * sizeof(typename V::Element));
     store_lanes(out, i, UnaryLaw<op>::value(load_lanes<V>(first, i, lanes), a, b), lanes);
   }
 }
