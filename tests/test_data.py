@@ -249,6 +249,8 @@ def test_the_same_batches_for_any_number_of_workers(make, kwargs):
         {"num_workers": 3},
         {"num_workers": 3, "prefetch_factor": 7, "persistent_workers": True},
     ):
+        if isinstance(make(), data.IterableDataset) and options["num_workers"] > 1:
+            continue  # each worker reads all of it; see test_data_workers.py
         assert epochs(**options) == expected
 
 

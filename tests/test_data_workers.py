@@ -13,6 +13,7 @@ import weakref
 
 import pytest
 
+import lamina
 from lamina.utils import data
 
 
@@ -155,7 +156,7 @@ def test_worker_info():
 
     loader = data.DataLoader(Asks(20, delay=0.001), batch_size=None, num_workers=2)
     first, second = ask(loader), ask(loader)
-    assert {row[0] for row in first} <= {0, 1}
+    assert [row[0] for row in first] == [0, 1] * 10  # batches go round, as in PyTorch
     assert {row[1] for row in first} == {2} and all(row[3] for row in first)
     assert len({row[2] for row in first}) == 1 and first[0][2] != second[0][2]
 
@@ -169,6 +170,108 @@ def test_a_stream_that_splits_itself_gives_everything_once():
 
     for num_workers in (0, 1, 4):
         assert numbers(data.DataLoader(Split(), num_workers=num_workers)) == list(range(10))
+    batches = [batch.tolist() for batch in data.DataLoader(Split(), batch_size=2, num_workers=3)]
+    assert batches == [[0, 3], [1, 4], [2, 5], [6, 9], [7], [8]]
+
+
+class Range(data.IterableDataset):
+    """As in PyTorch's documentation: ``share`` gives each worker's copy its own part."""
+
+    def __init__(self, start, end):
+        self.start, self.end = start, end
+
+    def __iter__(self):
+        return iter(range(self.start, self.end))
+
+
+def share(id):
+    info = data.get_worker_info()
+    start, end = info.dataset.start, info.dataset.end
+    step = -(-(end - start) // info.num_workers)
+    info.dataset.start, info.dataset.end = start + id * step, min(start + (id + 1) * step, end)
+
+
+def test_each_worker_has_a_copy_of_the_data_set():
+    stream = Range(3, 10)
+    assert numbers(data.DataLoader(stream, num_workers=2)) == [n for n in range(3, 10) for _ in range(2)]
+    assert numbers(data.DataLoader(stream, num_workers=3, worker_init_fn=share)) == [3, 6, 9, 4, 7, 5, 8]
+    assert (stream.start, stream.end) == (3, 10)
+    loader = data.DataLoader(Range(0, 4), num_workers=2, worker_init_fn=share, persistent_workers=True)
+    assert numbers(loader) == numbers(loader) == [0, 2, 1, 3]
+    del loader
+
+
+class Drawn(Rows):
+    def __getitem__(self, index):
+        time.sleep(self.delay * (index % 3))
+        return lamina.rand(1), index
+
+
+def drawn(seed, start=0, **options):
+    lamina.manual_seed(seed)
+    loader = data.DataLoader(Drawn(12, delay=0.002), batch_size=2, shuffle=True, **options)
+    passes = [list(loader.iterate_from(start)) for _ in range(2)]
+    return [[x.tolist() for batch in one for x in batch] for one in passes], lamina.rand(1).item()
+
+
+def test_what_is_drawn_in_workers_is_the_same_every_time():
+    first, after = drawn(5, num_workers=3)
+    assert (first, after) == drawn(5, num_workers=3) and first != drawn(6, num_workers=3)[0]
+    assert first[0] != first[1] and after == drawn(5, num_workers=2)[1]
+    flat = [number for batch in first[0][::2] for number in batch]
+    assert len({str(number) for number in flat}) == 12
+    kept, _ = drawn(5, num_workers=3, persistent_workers=True)
+    assert kept == first
+    rest, _ = drawn(5, start=4, num_workers=3)  # a pass that goes on where it was
+    assert rest[0] == first[0][8:]
+
+
+def test_a_seed_that_init_sets_is_kept():
+    seeds = []
+
+    def seed_worker(id):
+        seeds.append(lamina.initial_seed())
+        lamina.manual_seed(7)
+
+    before = lamina.initial_seed()
+    options = {"num_workers": 2, "worker_init_fn": seed_worker, "persistent_workers": True}
+    one, two = drawn(1, **options)[0], drawn(1, **options)[0]
+    assert one == two and one[0] != one[1]
+    assert len(set(seeds)) == 2 and seeds[0] - seeds[1] in (1, -1) and lamina.initial_seed() == 1
+    lamina.manual_seed(before)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("stream", [False, True])
+def test_pytorch_gives_the_same_batches(stream):
+    torch = pytest.importorskip("torch")
+    kind = torch.utils.data.IterableDataset if stream else torch.utils.data.Dataset
+
+    def batches(package, kind):
+        class Set(kind):
+            def __len__(self):
+                return 11
+
+            def __getitem__(self, index):
+                return index * 10 + package.get_worker_info().id
+
+            def __iter__(self):
+                info = package.get_worker_info()
+                yield from range(info.id, 11 + 5 * info.id, info.num_workers)
+
+        for batch_size, drop_last in ((2, False), (3, True), (None, False)):
+            loader = package.DataLoader(Set(), batch_size=batch_size, drop_last=drop_last, num_workers=3)
+            yield [batch.tolist() if batch_size else int(batch) for batch in loader]
+
+    ours = data.IterableDataset if stream else data.Dataset
+    assert list(batches(data, ours)) == list(batches(torch.utils.data, kind))
+
+
+def test_an_error_says_which_worker():
+    with pytest.raises(KeyError) as caught:
+        numbers(data.DataLoader(Rows(4, broken=(1,)), num_workers=2))
+    if sys.version_info >= (3, 11):
+        assert caught.value.__notes__ == ["raised in worker 1 of a DataLoader"]
 
 
 def test_init_runs_in_every_worker_and_its_error_reaches_the_loop():

@@ -175,6 +175,43 @@ def test_a_blur_keeps_the_mean_and_takes_the_variance() -> None:
     np.testing.assert_allclose(F.gaussian_blur(one, 5, 1.5)[0, 3:8, 3:8].numpy(), expected, atol=1e-6)
 
 
+def test_learned_policies_are_those_of_the_paper() -> None:
+    for policy in T.AutoAugmentPolicy:
+        pairs = T.AutoAugment(policy).policies
+        assert len(pairs) == 25
+        for word, chance, bin in (step for pair in pairs for step in pair):
+            assert 0 <= chance <= 1 and (bin is None) == (word in ("Equalize", "AutoContrast", "Invert"))
+    assert T.AutoAugment().policies[0] == (("Posterize", 0.4, 8), ("Rotate", 0.6, 9))
+    assert T.AutoAugment(T.AutoAugmentPolicy.CIFAR10).policies[9] == (
+        ("Contrast", 0.6, 7),
+        ("Sharpness", 0.6, 5),
+    )
+    assert T.AutoAugment(T.AutoAugmentPolicy.SVHN).policies[14] == (("Contrast", 0.3, 3), ("Rotate", 0.8, 4))
+    space = T.AutoAugment()._augmentation_space(10, (331, 662))
+    assert space["Posterize"][0].tolist() == [8, 8, 7, 7, 6, 6, 5, 5, 4, 4] and space["Rotate"][0][9] == 30
+    np.testing.assert_allclose([space["TranslateX"][0][9], space["TranslateY"][0][9]], [300, 150])
+    space = T.AugMix(all_ops=False)._augmentation_space(10, (30, 60))
+    assert (
+        space["Posterize"][0].tolist() == [4, 4, 3, 3, 2, 2, 1, 1, 0, 0] and space["TranslateX"][0][9] == 20
+    )
+    assert "Brightness" not in space and "Identity" not in space
+
+
+def test_mixed_images_lie_between(photograph: Any) -> None:
+    """Of an image of one colour, operations on which colours and places have no say leave it as it is."""
+    flat = lamina.full((3, 8, 8), 128, dtype=lamina.uint8)
+    plain = T.AugMix()
+    plain._augmentation_space = lambda bins, size: {  # type: ignore[method-assign]
+        word: pair
+        for word, pair in T.AugMix()._augmentation_space(bins, size).items()
+        if word in ("AutoContrast", "Equalize")
+    }
+    assert {int(n) for _ in range(4) for n in plain(flat).reshape(-1).tolist()} <= {127, 128}
+    pictures = [np.asarray(T.AugMix(severity=10)(photograph)) for _ in range(4)]
+    assert all(picture.shape == np.asarray(photograph).shape for picture in pictures)
+    assert any((picture != np.asarray(photograph)).any() for picture in pictures)
+
+
 def test_chance_follows_the_seed_and_its_ranges(photograph: Any) -> None:
     chain = T.Compose(
         [
@@ -183,6 +220,8 @@ def test_chance_follows_the_seed_and_its_ranges(photograph: Any) -> None:
             T.ColorJitter(0.4, 0.4, 0.4, 0.1),
             T.RandAugment(),
             T.TrivialAugmentWide(),
+            T.AutoAugment(),
+            T.AugMix(),
             T.RandomRotation(10),
             T.RandomAffine(5, (0.1, 0.1), (0.9, 1.1), 5),
             T.RandomGrayscale(0.2),
@@ -264,6 +303,8 @@ REFUSED: list[tuple[type[Exception], str, Any]] = [
     (ValueError, "padding|Padding", lambda p: T.Pad((1, 2, 3))(p)),
     (ValueError, "1 to 4 channels", lambda p: F.to_pil_image(lamina.zeros(7, 2, 2))),
     (ValueError, "magnitude", lambda p: T.RandAugment(magnitude=31)),
+    (ValueError, "policy imagenet is not recognized", lambda p: T.AutoAugment("imagenet")),
+    (ValueError, "severity", lambda p: T.AugMix(severity=11)),
     (ValueError, "num_classes", lambda p: v2.MixUp()(lamina.zeros(2, 1, 2, 2), lamina.tensor([0, 1]))),
     (RuntimeError, "safely", lambda p: F.convert_image_dtype(F.to_tensor(p), lamina.int32)),
 ]

@@ -39,6 +39,8 @@ class Generator : public Counted<Generator> {
   uint64_t offset_ = 0;
 };
 
-Generator& default_generator();
+Generator& default_generator();  // of this thread, if it has been given one, else of the process
+
+void use_generator(Ref<Generator> generator);  // for this thread; none for the one of the process
 
 }  // namespace lamina

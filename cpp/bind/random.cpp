@@ -46,6 +46,10 @@ void bind_generator(py::module_& m) {
       .def("_state", [](const Generator& g) { return py::make_tuple(g.seed(), g.offset()); })
       .def("_set_state", [](Generator& g, uint64_t seed, uint64_t offset) { g.set_state(seed, offset); });
   m.attr("default_generator") = py::cast(Ref<Generator>(&default_generator()));
+  m.def("current_generator", [] { return Ref<Generator>(&default_generator()); });
+  m.def(
+      "use_generator", [](Generator* generator) { use_generator(Ref<Generator>(generator)); },
+      arg("generator").none(true));
 }
 
 }  // namespace

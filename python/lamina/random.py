@@ -49,17 +49,17 @@ def manual_seed(seed: int) -> Generator:
     >>> lamina.manual_seed(0).initial_seed()
     0
     """
-    return _core.default_generator.manual_seed(int(seed))
+    return _core.current_generator().manual_seed(int(seed))
 
 
 def seed() -> int:
     """Start the default generator anew from a number that the system draws, and return that number."""
-    return _core.default_generator.seed()
+    return _core.current_generator().seed()
 
 
 def initial_seed() -> int:
     """The number that the default generator last started from."""
-    return _core.default_generator.initial_seed()
+    return _core.current_generator().initial_seed()
 
 
 def get_state(self: Generator) -> Tensor:
@@ -83,12 +83,12 @@ def set_state(self: Generator, new_state: Tensor) -> Generator:
 
 def get_rng_state() -> Tensor:
     """The state of the default generator, a uint8 tensor for ``set_rng_state``."""
-    return get_state(_core.default_generator)
+    return get_state(_core.current_generator())
 
 
 def set_rng_state(new_state: Tensor) -> None:
     """Put the default generator back to where ``get_rng_state`` found it."""
-    set_state(_core.default_generator, new_state)
+    set_state(_core.current_generator(), new_state)
 
 
 @contextmanager

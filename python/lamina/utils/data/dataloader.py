@@ -5,6 +5,7 @@ The order of samples is drawn in the thread that iterates, so it does not depend
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections import deque
@@ -18,7 +19,7 @@ import lamina
 from .collate import default_collate, default_convert
 from .dataset import Dataset, IterableDataset, Subset, TensorDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
-from .worker import Pool, Task, WorkerInfo
+from .worker import Place, Pool, Task, WorkerInfo
 
 if TYPE_CHECKING:
     from lamina import Generator
@@ -37,8 +38,9 @@ class DataLoader(Generic[T]):
         ``collate_fn``. shuffle: a new random order every time. sampler, batch_sampler: the rows, or the
         lists of rows, to visit, instead of the above. num_workers: threads that fetch ahead; 0 fetches when
         asked. The batches are the same, in the same order.
-            The data set must then stand being read from several threads at once. An ``IterableDataset`` is
-            read by one thread however many are allowed, so no sample comes twice.
+            The data set must then stand being read from several threads at once; each has a shallow copy of
+            its own. Of an ``IterableDataset`` each reads its copy from the start: ``get_worker_info`` tells
+            it which part is its own, or every sample comes as often as there are workers.
         collate_fn: makes a batch of a list of samples; :func:`default_collate` unless given.
         pin_memory: has no effect without an accelerator, and warns so.
         drop_last: leave out a last batch that is shorter.
@@ -48,8 +50,8 @@ class DataLoader(Generic[T]):
         prefetch_factor: batches fetched ahead per worker (2 unless given).
         persistent_workers: keep the threads from one loop to the next.
 
-    Random numbers that a data set draws from the global generator inside workers come in no fixed order: draw
-    them from a ``Generator`` of its own, seeded by the index, to get the same ones every time.
+    Workers draw from generators of their own, whose seeds follow from ``generator``: the same numbers every
+    time, whichever thread is faster. ``random`` and ``numpy.random`` are one for all threads.
 
     Raises:
         ValueError: options that contradict each other or are out of range.
@@ -102,6 +104,7 @@ class DataLoader(Generic[T]):
         self._batches = self.batch_size is not None or batch_sampler is not None
         self.collate_fn = collate_fn or (default_collate if self._batches else default_convert)
         self._pool: Pool | None = None
+        self._turns = 0
         self._initialized = True
 
     def _check_workers(self) -> None:
@@ -180,17 +183,17 @@ class DataLoader(Generic[T]):
         if self.num_workers == 0:
             batches: Iterator[Any] = _Iterator(self, skipped)
         else:
-            batches = _PrefetchIterator(self, self._get_pool(seed), skipped)
+            batches = _PrefetchIterator(self, self._get_pool(seed), seed, skipped)
         if self._streams:
             for _ in islice(batches, batch):
                 pass
         return batches
 
     def _get_pool(self, seed: int) -> Pool:
-        count = 1 if self._streams else self.num_workers
+        count = self.num_workers
         pool = self._pool
         if pool is None or pool.process != os.getpid():
-            infos = [WorkerInfo(i, count, seed + i, self.dataset) for i in range(count)]
+            infos = [WorkerInfo(i, count, seed + i, _copied(self.dataset)) for i in range(count)]
             pool = Pool(infos, self.worker_init_fn)
         for info in pool.infos:
             info.seed = seed + info.id
@@ -198,15 +201,19 @@ class DataLoader(Generic[T]):
             self._pool = pool
         return pool
 
-    def _calls(self) -> Iterator[Call]:
-        """For each batch in turn, the call that fetches it."""
+    def _orders(self) -> Iterator[Any]:
+        """For each batch in turn, its rows, or its one row; for a stream, which has none, None."""
+        rows = self.batch_sampler if self._batches else self.sampler
+        return repeat(None) if self._streams else iter(rows or ())
+
+    def _caller(self, dataset: Any) -> Callable[[Any], Call]:
+        """What makes of the rows of a batch the call that fetches them from ``dataset``."""
         if self._streams:
-            return repeat(_Stream(self.dataset, self.batch_size, self.drop_last, self.collate_fn).next_batch)
+            stream = _Stream(dataset, self.batch_size, self.drop_last, self.collate_fn)
+            return lambda rows: stream.next_batch
         if self._batches:
-            assert self.batch_sampler is not None
-            return (partial(fetch, self.dataset, list(rows), self.collate_fn) for rows in self.batch_sampler)
-        assert self.sampler is not None
-        return (partial(_fetch_one, self.dataset, row, self.collate_fn) for row in self.sampler)
+            return lambda rows: partial(fetch, dataset, list(rows), self.collate_fn)
+        return lambda row: partial(_fetch_one, dataset, row, self.collate_fn)
 
 
 class _Iterator:
@@ -214,9 +221,13 @@ class _Iterator:
 
     def __init__(self, loader: DataLoader[Any], skipped: int = 0) -> None:
         self._loader = loader
-        self._calls = loader._calls()
-        for _ in islice(self._calls, skipped):
+        self._orders = loader._orders()
+        for _ in islice(self._orders, skipped):
             pass
+        self._callers = self._make_callers()
+
+    def _make_callers(self) -> list[Callable[[Any], Call]]:
+        return [self._loader._caller(self._loader.dataset)]
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -225,12 +236,9 @@ class _Iterator:
         return len(self._loader)
 
     def __next__(self) -> Any:
-        return self._deliver(next(self._calls))
-
-    def _deliver(self, call: Call) -> Any:
-        batch = call()
+        batch = self._callers[0](next(self._orders))()
         if batch is END:
-            self._calls = iter(())
+            self._orders = iter(())
             raise StopIteration
         return batch
 
@@ -238,32 +246,55 @@ class _Iterator:
 class _PrefetchIterator(_Iterator):
     """Keeps the workers busy with the next batches and gives them out in order."""
 
-    def __init__(self, loader: DataLoader[Any], pool: Pool, skipped: int = 0) -> None:
-        super().__init__(loader, skipped)
+    def __init__(self, loader: DataLoader[Any], pool: Pool, seed: int, skipped: int = 0) -> None:
         self._pool = pool
+        super().__init__(loader, skipped)
+        self._place = Place(seed, loader._turns, skipped)
+        loader._turns += 1
+        self._workers = list(range(len(pool.infos)))  # those that have more to give
+        self._next = skipped % len(self._workers)
         self._timeout = loader.timeout or None
         self._ahead = len(pool.infos) * (loader.prefetch_factor or 1)
         self._pending: deque[Task] = deque()
         self._fill()
 
+    def _make_callers(self) -> list[Callable[[Any], Call]]:
+        return [self._loader._caller(info.dataset) for info in self._pool.infos]
+
     def _fill(self) -> None:
-        while len(self._pending) < self._ahead:
+        """Batches go to the workers in turn, so which one fetches a batch does not depend on the clock."""
+        while self._workers and len(self._pending) < self._ahead:
+            worker = self._workers[self._next % len(self._workers)]
             try:
-                task = Task(next(self._calls))
+                task = Task(self._callers[worker](next(self._orders)), None, self._place, worker)
             except StopIteration:
                 return
             except Exception as error:  # the sampler's: it comes after the batches before it
                 task = Task(error=error)
             else:
                 self._pool.add(task)
+            self._next = (self._next + 1) % len(self._workers)
+            self._place = self._place._replace(batch=self._place.batch + 1)
             self._pending.append(task)
+
+    def _end(self, worker: int) -> None:
+        """A worker has come to the end of its stream; the one after it keeps its turn."""
+        if worker in self._workers:
+            at = self._workers.index(worker)
+            del self._workers[at]
+            self._next -= at < self._next
 
     def __next__(self) -> Any:
         if self._pool.process != os.getpid():
             raise RuntimeError("a DataLoader's iterator with workers cannot go on in a forked process")
-        if not self._pending:
-            raise StopIteration
-        return self._deliver(self._wait)
+        while self._pending:
+            worker = self._pending[0].worker
+            batch = self._wait()
+            if batch is not END:
+                return batch
+            self._end(worker)
+            self._fill()
+        raise StopIteration
 
     def _wait(self) -> Any:
         task = self._pending[0]  # stays there if Ctrl-C ends the waiting
@@ -276,9 +307,7 @@ class _PrefetchIterator(_Iterator):
             self._fill()
             raise
         self._pending.popleft()
-        if batch is END:
-            self._cancel()
-        else:
+        if batch is not END:
             self._fill()
         return batch
 
@@ -314,6 +343,14 @@ class _Stream:
             self._samples = iter(())
             return END
         return self._collate(samples[0] if self._batch_size is None else samples)
+
+
+def _copied(dataset: Any) -> Any:
+    """A shallow copy, for a worker to set things on; the data set itself if it cannot be copied."""
+    try:
+        return copy.copy(dataset)
+    except Exception:  # of any kind: a class may copy itself in its own way
+        return dataset
 
 
 def fetch(dataset: Any, rows: list[Any], collate: Callable[[Any], Any]) -> Any:

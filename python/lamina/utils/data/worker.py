@@ -11,13 +11,18 @@ import threading
 import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
+
+from lamina import _core
 
 _local = threading.local()
 
 
 class WorkerInfo:
-    """What a worker knows of itself: ``id`` (from 0), ``num_workers``, ``seed`` and ``dataset``."""
+    """What a worker knows of itself: ``id`` (from 0), ``num_workers``, ``seed``, and its copy of ``dataset``.
+
+    The copy is a shallow one: what a worker sets on it no other sees, what is inside of it they share.
+    """
 
     def __init__(self, id: int, num_workers: int, seed: int, dataset: Any) -> None:
         self.id = id
@@ -37,10 +42,28 @@ def get_worker_info() -> WorkerInfo | None:
     return getattr(_local, "info", None)
 
 
+class Place(NamedTuple):
+    """Where a task stands: the seed of the pass over the data, its number, and that of the batch in it."""
+
+    seed: int = 0
+    turn: int = 0
+    batch: int = 0
+
+
+START = Place()
+
+
 class Task:
     """A call to be made by a worker, and then its outcome."""
 
-    def __init__(self, call: Callable[[], Any] | None = None, error: BaseException | None = None) -> None:
+    def __init__(
+        self,
+        call: Callable[[], Any] | None = None,
+        error: BaseException | None = None,
+        place: Place = START,
+        worker: int = 0,
+    ) -> None:
+        self.place, self.worker = place, worker
         self._call = call
         self._done = threading.Event()
         self._value: Any = None
@@ -56,6 +79,8 @@ class Task:
         try:
             self._value = call()
         except BaseException as error:  # it belongs to the one who waits, whatever it is
+            if hasattr(error, "add_note"):
+                error.add_note(f"raised in worker {self.worker} of a DataLoader")
             self._error = error
         self._done.set()
 
@@ -81,7 +106,7 @@ class Task:
 
 
 class Pool:
-    """A fixed number of threads that take tasks in the order in which they were added.
+    """A fixed number of threads, each of which takes its own tasks in the order in which they were added.
 
     Raises:
         Exception: whatever ``init(id)``, called once in every thread, raises first.
@@ -90,15 +115,15 @@ class Pool:
     def __init__(self, infos: list[WorkerInfo], init: Callable[[int], Any] | None) -> None:
         self.infos = infos
         self.process = os.getpid()
-        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._tasks: list[SimpleQueue[Task | None]] = [SimpleQueue() for _ in infos]
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
         started: SimpleQueue[BaseException | None] = SimpleQueue()
         _pools.add(self)
-        for info in infos:
+        for info, tasks in zip(infos, self._tasks, strict=True):
             # A daemon, because a worker stuck in a read must not keep the process alive.
             thread = threading.Thread(
-                target=_work, args=(self._tasks, self._closed, info, init, started), daemon=True
+                target=_work, args=(tasks, self._closed, info, init, started), daemon=True
             )
             thread.name = f"lamina-data-{info.id}"
             thread.start()
@@ -109,14 +134,14 @@ class Pool:
             raise errors[0]
 
     def add(self, task: Task) -> None:
-        """Queue a task."""
-        self._tasks.put(task)
+        """Queue a task for its worker."""
+        self._tasks[task.worker].put(task)
 
     def close(self) -> None:
         """Ask the threads to end after the task at hand. Returns at once."""
         self._closed.set()
-        for _ in self._threads:
-            self._tasks.put(None)
+        for tasks in self._tasks:
+            tasks.put(None)
 
     def join(self, timeout: float) -> None:
         """Wait for the threads to end, at most ``timeout`` seconds for each."""
@@ -148,15 +173,25 @@ def _work(
     init: Callable[[int], Any] | None,
     started: SimpleQueue[BaseException | None],
 ) -> None:
-    """A worker's life. It holds no reference to its pool, so that forgetting the pool ends it."""
+    """A worker's life. It holds no reference to its pool, so that forgetting the pool ends it.
+
+    It draws from a generator of its own, which is at a place of its own when a batch begins: so what is drawn
+    for it depends neither on the other threads nor on the batches before it. A seed that ``init`` sets stays.
+    """
     _local.info = info
+    generator = _core.Generator().manual_seed(info.seed)
+    _core.use_generator(generator)
     try:
         if init is not None:
             init(info.id)
     except BaseException as error:
         started.put(error)
         return
+    chosen = generator.initial_seed() if generator.initial_seed() != info.seed else None
     started.put(None)
     while (task := tasks.get()) is not None and not closed.is_set():
+        place = task.place
+        seed, turn = (place.seed + info.id, 0) if chosen is None else (chosen, place.turn)
+        generator._set_state(seed % 2**64, (turn << 48 | place.batch << 28) % 2**64)
         task.run()
         del task  # or the last batch would live on while this waits

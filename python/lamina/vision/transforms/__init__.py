@@ -42,8 +42,12 @@ from .jitter import (
     RandomPosterize,
     RandomSolarize,
 )
+from .policy import AugMix, AutoAugment, AutoAugmentPolicy
 
 __all__ = [
+    "AugMix",
+    "AutoAugment",
+    "AutoAugmentPolicy",
     "CenterCrop",
     "ColorJitter",
     "Compose",

@@ -1,6 +1,6 @@
 """Transforms that choose from a list of others: RandAugment and TrivialAugmentWide.
 
-Sources: Cubuk et al., 2020; Müller and Hutter, 2021."""
+Sources: Cubuk et al., 2020; Müller and Hutter, 2021. Learned lists are in policy.py."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _apply(img: Any, word: str, magnitude: float, mode: InterpolationMode, fill:
         return F.posterize(img, int(magnitude))
     if word == "Solarize":
         return F.solarize(img, magnitude)
-    plain = {"AutoContrast": F.autocontrast, "Equalize": F.equalize}
+    plain = {"AutoContrast": F.autocontrast, "Equalize": F.equalize, "Invert": F.invert}
     return plain[word](img) if word in plain else img
 
 
