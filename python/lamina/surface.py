@@ -115,7 +115,7 @@ HIDDEN = frozenset(
     "set_inference_mode record_function num_threads use_isa isa isas sgd_step adam_step rmsprop_step "
     "adagrad_step anomaly set_anomaly autocast_mode set_autocast_mode push_saved_tensors_hooks "
     "pop_saved_tensors_hooks walking_for_inputs recurrent quantized_linear scaled_dot_product_attention "
-    "Decoder".split()
+    "Decoder current_generator use_generator".split()
 )
 
 
