@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lamina.models import vision as models
 
-    from . import datasets, transforms, utils
+    from . import datasets, ops, transforms, utils
 
-__all__ = ["datasets", "models", "transforms", "utils"]
+__all__ = ["datasets", "models", "ops", "transforms", "utils"]
 
 
 def __getattr__(name: str) -> Any:
