@@ -26,7 +26,7 @@ def roi_align(
 
     ``boxes`` is (k, 5) with the image's number before the corners, or for each image a tensor (l, 4); they
     are multiplied by ``spatial_scale``. There are ``sampling_ratio`` squared samples in each cell; with -1 as
-    many as there are pixels. ``aligned`` moves them by half a pixel, so that 0 is the middle of the first one.
+    many as there are pixels. ``aligned`` moves them by half a pixel: 0 is the middle of the first one.
     Source: He et al., Mask R-CNN, 2017.
 
     Raises:
