@@ -92,6 +92,22 @@ def letters(cell: str, goal: float, size: int = 512, batch: int = 32, steps: int
     return Workload(f"letters, 2 x {cell} {size}, training step", make, None, "fma", work, goal)
 
 
+def ctc(steps: int = 200, batch: int = 32, classes: int = 80, labels: int = 40) -> Workload:
+    def make(torch: ModuleType) -> Step:
+        scores = torch.from_numpy(normal(steps, batch, classes))
+        log_probs = scores.log_softmax(2).detach().requires_grad_()
+        targets = torch.from_numpy(np.random.default_rng(0).integers(1, classes, (batch, labels)))
+        lengths = torch.full((batch,), steps), torch.full((batch,), labels)
+
+        def step() -> None:
+            log_probs.grad = None
+            torch.nn.functional.ctc_loss(log_probs, targets, *lengths).backward()
+
+        return step
+
+    return Workload(f"CTC {labels} labels in {steps} steps, batch {batch}, backward", make, goal=2.0)
+
+
 WORKLOADS = [
     layer("LSTM", 256, 32, 128, False, 1.0, 0.85),
     layer("LSTM", 256, 32, 128, True, 1.0, 0.8),
@@ -103,6 +119,7 @@ WORKLOADS = [
     layer("LSTM", 128, 1, 256, False, 4.0, None),
     layer("GRU", 128, 1, 256, False, 4.0, None),
     packed(),
+    ctc(),
     letters("LSTM", 1.25),
     letters("GRU", 2.0),
 ]

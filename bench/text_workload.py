@@ -136,6 +136,23 @@ def translator_step(torch: ModuleType) -> Step:
     return step
 
 
+def token_loss(rows: int = 1024, classes: int = 50257) -> Workload:
+    """The least traffic: the scores read on the way there and on the way back, their gradient written."""
+
+    def make(torch: ModuleType) -> Step:
+        scores = torch.from_numpy(normal(rows, classes)).requires_grad_()
+        label = torch.from_numpy(np.random.default_rng(0).integers(0, classes, rows))
+
+        def step() -> None:
+            scores.grad = None
+            torch.nn.functional.cross_entropy(scores, label).backward()
+
+        return step
+
+    name = f"cross entropy {rows} x {classes}, backward"
+    return Workload(name, make, None, "copy", 12.0 * rows * classes, 2.0)
+
+
 GPT2, MINI = (50257, 768, 12, 12), (1000, 256, 6, 8)
 WORKLOADS = [
     attention(512, False, 0.75),
@@ -154,5 +171,6 @@ WORKLOADS = [
     gpt("mini GPT", MINI, 8, 128, 1.6, False),
     gpt("mini GPT", MINI, 8, 128, 1.6, True),
     gpt("GPT-2 124M", GPT2, 2, 256, 2.0, True),
+    token_loss(),
     Workload("encoder and decoder 3+3 of 256, step 16x32", translator_step, goal=2.0),
 ]  # fmt: skip
