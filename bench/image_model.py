@@ -67,9 +67,13 @@ def vgg11(torch: ModuleType) -> Any:
     return nn.Sequential(*layers)
 
 
-def efficient_net(torch: ModuleType) -> Any:
-    """The widths and depths of EfficientNet-B0 (Tan and Le 2019)."""
+def efficient_net(torch: ModuleType, lite: bool = False) -> Any:
+    """The widths and depths of EfficientNet-B0 (Tan and Le 2019).
+
+    ``lite``: EfficientNet-Lite0, the same without gates and with ReLU6.
+    """
     nn = torch.nn
+    act = nn.ReLU6 if lite else nn.SiLU
 
     def unit(c_in: int, c_out: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[Any]:
         conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
@@ -79,11 +83,11 @@ def efficient_net(torch: ModuleType) -> Any:
         def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, expand: int) -> None:
             super().__init__()
             middle, squeezed = c_in * expand, max(1, c_in // 4)
-            silu = nn.SiLU(inplace=True)
-            widen = [*unit(c_in, middle), silu] if expand > 1 else []
-            self.body = nn.Sequential(*widen, *unit(middle, middle, kernel, stride, middle), silu)
-            self.gate = nn.Sequential(
-                nn.AdaptiveAvgPool2d(1), nn.Conv2d(middle, squeezed, 1), silu,
+            bend = act(inplace=True)
+            widen = [*unit(c_in, middle), bend] if expand > 1 else []
+            self.body = nn.Sequential(*widen, *unit(middle, middle, kernel, stride, middle), bend)
+            self.gate = None if lite else nn.Sequential(
+                nn.AdaptiveAvgPool2d(1), nn.Conv2d(middle, squeezed, 1), bend,
                 nn.Conv2d(squeezed, middle, 1), nn.Sigmoid(),
             )  # fmt: skip
             self.project = nn.Sequential(*unit(middle, c_out))
@@ -91,10 +95,10 @@ def efficient_net(torch: ModuleType) -> Any:
 
         def forward(self, x: Any) -> Any:
             y = self.body(x)
-            y = self.project(y * self.gate(y))
+            y = self.project(y if self.gate is None else y * self.gate(y))
             return x + y if self.adds else y
 
-    layers: list[Any] = [*unit(3, 32, 3, 2), nn.SiLU(inplace=True)]
+    layers: list[Any] = [*unit(3, 32, 3, 2), act(inplace=True)]
     c_in = 32
     stages = [(1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3)]
     stages += [(6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)]
@@ -102,8 +106,13 @@ def efficient_net(torch: ModuleType) -> Any:
         for block in range(depth):
             layers.append(Block(c_in, c_out, kernel, 1 if block else stride, expand))
             c_in = c_out
-    layers += [*unit(c_in, 1280), nn.SiLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    layers += [*unit(c_in, 1280), act(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(*layers, nn.Linear(1280, 1000))
+
+
+def efficient_net_lite(torch: ModuleType) -> Any:
+    """EfficientNet-Lite0."""
+    return efficient_net(torch, lite=True)
 
 
 def lenet(torch: ModuleType) -> Any:

@@ -126,6 +126,30 @@ def training(model: Model, shape: Shape) -> Make:
     return make
 
 
+def on_features(model: Model, shape: Shape) -> Make:
+    """A step on the last layer alone: the others are frozen, and run without a record."""
+
+    def make(torch: ModuleType) -> Step:
+        torch.manual_seed(0)
+        network = model(torch)
+        body, head = network[:-1].eval().requires_grad_(False), network[-1]
+        optimizer = torch.optim.SGD(head.parameters(), lr=0.01, momentum=0.9)
+        loss_fn = torch.nn.CrossEntropyLoss()
+        x = torch.from_numpy(normal(*shape))
+        label = torch.from_numpy(np.arange(shape[0]) % 10)
+
+        def step() -> None:
+            with torch.no_grad():
+                features = body(x)
+            optimizer.zero_grad()
+            loss_fn(head(features), label).backward()
+            optimizer.step()
+
+        return step
+
+    return make
+
+
 def infers(name: str, model: Model, gflop: float, goal: float, onnx_goal: float) -> Workload:
     x = normal(1, 3, 224, 224)
     return Workload(
@@ -144,6 +168,7 @@ def trains(name: str, model: Model, shape: Shape, goal: float, gflop: float) -> 
 
 SMALL, LARGE = (1, 64, 56, 56), (8, 64, 56, 56)
 IMAGES, PLANES = (8, 3, 224, 224), (8, 64, 112, 112)
+PHOTOGRAPHS = (16, 3, 128, 128)
 WORKLOADS = [
     conv("3x3 64->64 at 56", SMALL, 64, 3, 1, 1, share_goal=0.95),
     conv("3x3 64->64 at 56, 8 images", LARGE, 64, 3, 1, 1, share_goal=0.95),
@@ -166,4 +191,13 @@ WORKLOADS = [
     trains("ResNet-18", image_model.resnet18, (16, 3, 64, 64), 1.5, 0.3),
     trains("ResNet-18", image_model.resnet18, IMAGES, 1.5, 3.64),
     trains("EfficientNet-B0", image_model.efficient_net, (8, 3, 96, 96), 3.0, 0.143),
+    trains("EfficientNet-Lite0 fine-tuning", image_model.efficient_net_lite, PHOTOGRAPHS, 3.0, 0.266),
+    Workload(
+        f"EfficientNet-Lite0 frozen, step of the head {'x'.join(map(str, PHOTOGRAPHS))}",
+        on_features(image_model.efficient_net_lite, PHOTOGRAPHS),
+        None,
+        "fma",
+        0.266e9 * 16,
+        5.0,
+    ),
 ]
