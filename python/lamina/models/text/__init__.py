@@ -26,8 +26,9 @@ _PLACES = {
     "gpt2": "Conv1D GPT2Config GPT2LMHeadModel GPT2Model",
     "hub_tokenizer": "HubTokenizer",
     "llama": "Gemma2ForCausalLM Gemma3ForCausalLM GemmaForCausalLM LlamaForCausalLM LlamaModel "
-    "MistralForCausalLM Qwen2ForCausalLM Qwen3ForCausalLM",
-    "llama_config": "Gemma2Config Gemma3Config GemmaConfig LlamaConfig MistralConfig Qwen2Config Qwen3Config",
+    "MistralForCausalLM Phi3ForCausalLM Qwen2ForCausalLM Qwen3ForCausalLM",
+    "llama_config": "Gemma2Config Gemma3Config GemmaConfig LlamaConfig MistralConfig Phi3Config "
+    "Qwen2Config Qwen3Config",
     "position": "RelativePositionBias alibi_bias alibi_slopes sinusoidal_positions",
     "rotary": "RotaryEmbedding apply_rotary inverse_frequencies",
     "spm": "SPMTokenizer",

@@ -47,18 +47,25 @@ def activation(name: str) -> Callable[[Tensor], Tensor]:
 class GatedMLP(Module):
     """``down(act(gate(x)) * up(x))``: SwiGLU with silu, GEGLU with gelu. (..., size) -> (..., size).
 
+    ``packed`` makes gate and up one layer, ``gate_up_proj``.
+
     Source: Shazeer, GLU Variants Improve Transformer, 2020.
 
     >>> tuple(GatedMLP(8, 16)(lamina.ones(2, 8)).shape)
     (2, 8)
     """
 
-    def __init__(self, size: int, inner: int, act: str = "silu", bias: bool = False) -> None:
+    def __init__(
+        self, size: int, inner: int, act: str = "silu", bias: bool = False, packed: bool = False
+    ) -> None:
         super().__init__()
-        self.gate_proj = Linear(size, inner, bias=bias)
-        self.up_proj = Linear(size, inner, bias=bias)
+        self.inputs = ("gate_up_proj",) if packed else ("gate_proj", "up_proj")
+        for name in self.inputs:
+            self.add_module(name, Linear(size, inner * 2 // len(self.inputs), bias=bias))
         self.down_proj = Linear(inner, size, bias=bias)
         self.act_fn = activation(act)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))
+        parts = [getattr(self, name)(x) for name in self.inputs]
+        gate, up = parts if len(parts) == 2 else parts[0].chunk(2, -1)
+        return self.down_proj(self.act_fn(gate) * up)

@@ -21,6 +21,7 @@ KINDS = {
     "llama": ("llama", "LlamaForCausalLM"),
     "mistral": ("llama", "MistralForCausalLM"),
     "qwen2": ("llama", "Qwen2ForCausalLM"),
+    "phi3": ("llama", "Phi3ForCausalLM"),
     "qwen3": ("llama", "Qwen3ForCausalLM"),
     "gemma": ("llama", "GemmaForCausalLM"),
     "gemma2": ("llama", "Gemma2ForCausalLM"),

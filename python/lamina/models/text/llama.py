@@ -1,4 +1,4 @@
-"""The Llama family under Hugging Face's names: Llama, SmolLM, Mistral, Qwen2, Qwen3, Gemma 1 to 3.
+"""The Llama family under Hugging Face's names: Llama, SmolLM, Mistral, Phi-3, Qwen2, Qwen3, Gemma.
 
 Source: Touvron et al., LLaMA, 2023. Where the kinds differ: llama_config.py."""
 
@@ -22,6 +22,7 @@ from lamina.models.text.llama_config import (
     GemmaConfig,
     LlamaConfig,
     MistralConfig,
+    Phi3Config,
     Qwen2Config,
     Qwen3Config,
 )
@@ -57,9 +58,12 @@ class LlamaAttention(Module):
         self.scale, self.cap, self.dropout = config.scale, config.score_cap, config.attention_dropout
         size, bias = config.head_dim or 1, config.attention_bias
         wide, narrow = self.heads * size, self.kv_heads * size
-        self.q_proj = Linear(config.hidden_size, wide, bias=bias or config.QKV_BIAS)
-        self.k_proj = Linear(config.hidden_size, narrow, bias=bias or config.QKV_BIAS)
-        self.v_proj = Linear(config.hidden_size, narrow, bias=bias or config.QKV_BIAS)
+        self.widths = [wide, narrow, narrow]
+        names = ("q_proj", "k_proj", "v_proj")
+        outs = {"qkv_proj": sum(self.widths)} if config.PACKED else dict(zip(names, self.widths, strict=True))
+        self.inputs = tuple(outs)
+        for name, out in outs.items():
+            self.add_module(name, Linear(config.hidden_size, out, bias=bias or config.QKV_BIAS))
         self.o_proj = Linear(wide, config.hidden_size, bias=bias)
         self.q_norm = LlamaRMSNorm(size, config) if config.QK_NORM else None
         self.k_norm = LlamaRMSNorm(size, config) if config.QK_NORM else None
@@ -73,9 +77,12 @@ class LlamaAttention(Module):
         cache: KVCache | None,
         maps: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        query = split_heads(self.q_proj(x), self.heads)
-        key = split_heads(self.k_proj(x), self.kv_heads)
-        value = split_heads(self.v_proj(x), self.kv_heads)
+        parts = [getattr(self, name)(x) for name in self.inputs]
+        parts = parts if len(parts) == 3 else parts[0].split(self.widths, -1)
+        query, key, value = (
+            split_heads(part, heads)
+            for part, heads in zip(parts, (self.heads, self.kv_heads, self.kv_heads), strict=True)
+        )
         if self.q_norm is not None and self.k_norm is not None:
             query, key = self.q_norm(query), self.k_norm(key)
         query, key = rotary(query, *turns[self.kind]), rotary(key, *turns[self.kind])
@@ -101,7 +108,8 @@ class LlamaDecoderLayer(Module):
         super().__init__()
         size = config.hidden_size
         self.self_attn = LlamaAttention(config, layer)
-        self.mlp = GatedMLP(size, config.intermediate_size, config.hidden_act, config.mlp_bias)
+        act, bias = config.hidden_act, config.mlp_bias
+        self.mlp = GatedMLP(size, config.intermediate_size, act, bias, config.PACKED)
         self.input_layernorm = LlamaRMSNorm(size, config)
         self.post_attention_layernorm = LlamaRMSNorm(size, config)
         self.pre_feedforward_layernorm = LlamaRMSNorm(size, config) if config.SANDWICH else None
@@ -260,6 +268,12 @@ class MistralForCausalLM(LlamaForCausalLM):
     """Mistral; as :class:`LlamaForCausalLM`."""
 
     config_class = MistralConfig
+
+
+class Phi3ForCausalLM(LlamaForCausalLM):
+    """Phi-3; as :class:`LlamaForCausalLM`."""
+
+    config_class = Phi3Config
 
 
 class Qwen2ForCausalLM(LlamaForCausalLM):

@@ -24,6 +24,7 @@ class LlamaConfig(Config):
     QKV_BIAS: ClassVar[bool] = False  # of queries, keys and values alone
     QK_NORM: ClassVar[bool] = False  # queries and keys are normalised per head
     NORM_OFFSET: ClassVar[float] = 0.0  # what is added to the scales of normalisations
+    PACKED: ClassVar[bool] = False  # one layer for queries, keys and values, one for gate and up
     SANDWICH: ClassVar[bool] = False  # what attention and MLP give is normalised, too
 
     vocab_size: int = 32000
@@ -146,6 +147,19 @@ class MistralConfig(LlamaConfig):
     num_key_value_heads: int | None = 8
     max_position_embeddings: int = 131072
     sliding_window: int | None = 4096
+
+
+@dataclass
+class Phi3Config(LlamaConfig):
+    """Phi-3: a Llama whose layers of one input are one layer. Its scaling "longrope" is refused."""
+
+    model_type: ClassVar[str] = "phi3"
+    PACKED: ClassVar[bool] = True
+    vocab_size: int = 32064
+    hidden_size: int = 3072
+    intermediate_size: int = 8192
+    max_position_embeddings: int = 4096
+    rms_norm_eps: float = 1e-5
 
 
 @dataclass

@@ -32,8 +32,8 @@ def plan_of(model: Any) -> Any | None:
     )
     for layer in model.layers:
         attention, mlp = layer.self_attn, layer.mlp
-        qkv = products(attention, "q_proj", "k_proj", "v_proj")
-        gate_up = products(mlp, "gate_proj", "up_proj")
+        qkv = products(attention, *attention.inputs)
+        gate_up = products(mlp, *mlp.inputs)
         output, down = products(attention, "o_proj"), products(mlp, "down_proj")
         if qkv is None or gate_up is None or output is None or down is None:
             return None
