@@ -139,6 +139,32 @@ def test_a_configuration_asks_for_no_more_than_its_weights(tmp_path, field, valu
         lamina.models.from_pretrained(tmp_path, quiet=True)
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("BertModel", {"model_type": {"a": 1}, "architectures": None}),
+        ("BertModel", {"model_type": ["bert"], "architectures": [3]}),
+        ("LlamaForCausalLM", {"layer_types": [["full_attention"]]}),
+    ],
+)
+def test_a_configuration_of_other_kinds(tmp_path, kind, changes):
+    """What the fuzzer found: lists and objects where words are expected."""
+    model = getattr(lamina.models.text, kind)
+    model(model.config_class(**SMALL)).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **changes}))
+    with pytest.raises(lamina.FileFormatError, match=next(iter(changes))):
+        lamina.models.from_pretrained(tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("shard", ["\ud800", "a\nb", "\x1b[2J"])
+def test_a_shard_whose_name_cannot_be_one(tmp_path, shard):
+    path = tmp_path / "model.index.json"
+    path.write_text(json.dumps({"weight_map": {"a": shard}}))
+    with pytest.raises(lamina.FileFormatError, match="is not the name of a file beside the index"):
+        lamina.load(path)
+
+
 @pytest.mark.parametrize("shape", [(), (0, 84), (3, 4, 5), (7, 84)])
 def test_a_head_of_no_network(tmp_path, shape):
     state = lamina.models.vision.lenet5(num_classes=3).state_dict()
