@@ -12,7 +12,7 @@ import pytest
 import lamina
 from lamina.models.text import BPETokenizer, load_gguf_model, model_from_pretrained, tokenizer_from_pretrained
 from lamina.models.text.bpe import byte_letters
-from lamina.models.text.gguf import FIELDS, NAMES, SANDWICH_NAMES, tokenizer_of
+from lamina.models.text.gguf import FIELDS, NAMES, PACKED_NAMES, SANDWICH_NAMES, tokenizer_of
 from source_gguf import file_of, info, metadata, string
 from text_model import CASES, IDS, make
 
@@ -22,6 +22,7 @@ KINDS = {
     "qwen3": "qwen3",
     "gemma": "gemma",
     "gemma2": "gemma2",
+    "phi3": "phi3",
 }
 TOKENS = [*list(byte_letters().values())[:97], "hi", "<|end|>"]
 
@@ -64,7 +65,8 @@ def settings(case: str, **changes: Any) -> list[bytes]:
 def tensors(case: str) -> dict[str, Any]:
     """The weights of a case as a GGUF file has them."""
     model = make(case)
-    names = SANDWICH_NAMES if model.config.SANDWICH else NAMES
+    kind = model.config
+    names = SANDWICH_NAMES if kind.SANDWICH else PACKED_NAMES if kind.PACKED else NAMES
     back = {own: theirs for theirs, own in names.items()}
     out = {}
     for name, parameter in model.named_parameters():

@@ -72,15 +72,3 @@ def test_its_window_hides_what_is_far() -> None:
 def test_its_scaling_is_refused_by_name() -> None:
     with pytest.raises(lamina.ShapeError, match="longrope"):
         packed(rope_scaling={"type": "longrope", "short_factor": [1.0] * 4, "long_factor": [1.0] * 4})
-
-
-def test_transformers_agrees() -> None:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    model = packed()
-    theirs = transformers.Phi3ForCausalLM(transformers.Phi3Config(**LLAMA)).eval()
-    with torch.no_grad():
-        fill(theirs.named_parameters(), lambda parameter, values: parameter.copy_(torch.from_numpy(values)))
-        expected = theirs(torch.from_numpy(IDS)).logits.numpy()
-    with lamina.no_grad():
-        np.testing.assert_allclose(model(lamina.from_numpy(IDS)).logits.numpy(), expected, atol=1e-5)

@@ -70,6 +70,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "llama-yarn": ("LlamaForCausalLM", "LlamaConfig", {**LLAMA, "rope_parameters": YARN}),
     "llama-llama3": ("LlamaForCausalLM", "LlamaConfig", {**LLAMA, "rope_parameters": LLAMA3}),
     "mistral": ("MistralForCausalLM", "MistralConfig", {**LLAMA, "sliding_window": 4}),
+    "phi3": ("Phi3ForCausalLM", "Phi3Config", LLAMA),
     "qwen2": (
         "Qwen2ForCausalLM",
         "Qwen2Config",

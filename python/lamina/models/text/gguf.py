@@ -15,6 +15,7 @@ from lamina.models.text.llama import (
     Gemma3ForCausalLM,
     GemmaForCausalLM,
     LlamaForCausalLM,
+    Phi3ForCausalLM,
     Qwen2ForCausalLM,
     Qwen3ForCausalLM,
 )
@@ -26,6 +27,7 @@ ARCHITECTURES: dict[str, type[LlamaForCausalLM]] = {
     "llama": LlamaForCausalLM,
     "qwen2": Qwen2ForCausalLM,
     "qwen3": Qwen3ForCausalLM,
+    "phi3": Phi3ForCausalLM,
     "gemma": GemmaForCausalLM,
     "gemma2": Gemma2ForCausalLM,
     "gemma3": Gemma3ForCausalLM,
@@ -61,6 +63,7 @@ NAMES = {
     "ffn_down": "mlp.down_proj",
     "ffn_norm": "post_attention_layernorm",
 }
+PACKED_NAMES = {**NAMES, "attn_qkv": "self_attn.qkv_proj", "ffn_up": "mlp.gate_up_proj"}
 SANDWICH_NAMES = {
     **NAMES,
     "post_attention_norm": "post_attention_layernorm",
@@ -105,9 +108,10 @@ def model_of(metadata: Mapping[str, Any], tensors: Mapping[str, Any], where: str
         raise ShapeError(f"GGUF: architecture {name!r} is none of {', '.join(ARCHITECTURES)}")
     kind = ARCHITECTURES[name]
     config = kind.config_class.from_dict(config_of(metadata, tensors, name))
+    names = SANDWICH_NAMES if config.SANDWICH else PACKED_NAMES if config.PACKED else NAMES
     state: dict[str, Any] = {}
     for key, value in tensors.items():
-        own = own_name(key, SANDWICH_NAMES if config.SANDWICH else NAMES)
+        own = own_name(key, names)
         if own is None:
             continue
         # Files hold the scales of a Gemma with the 1 added.
