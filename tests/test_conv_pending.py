@@ -76,6 +76,32 @@ def test_steps_that_join(kind: str, act: int) -> None:
         close(ACTIVATIONS[act](y), ACTIVATIONS[act](plain + other))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_waits_is_added_over_a_tensor(kind: str) -> None:
+    conv, norm = unit(*KINDS[kind])
+    x = normal(0, 3, conv.in_channels, 19, 21)
+    with lamina.no_grad():
+        plain = in_double(conv, norm, x)
+        other = normal(1, *plain.shape)
+        y = other.clone()
+        y += norm(conv(x))
+        close(y, plain + other)
+        y = lamina.zeros(3, 2 * plain.shape[1], *plain.shape[2:])[:, : plain.shape[1]]
+        lamina.add(norm(conv(x)), other, out=y)
+        close(y, plain + other)
+        lamina.relu(norm(conv(x)), out=y)
+        close(y, plain.relu())
+
+
+def test_what_waits_is_added_over_what_it_reads() -> None:
+    conv, norm = unit(24, 24, 3)
+    x = normal(0, 2, 24, 15, 15)
+    with lamina.no_grad():
+        expected = x + in_double(conv, norm, x)
+        x += norm(conv(x))
+        close(x, expected)
+
+
 def test_two_that_wait_are_added() -> None:
     (conv, norm), (skip, skip_norm) = unit(24, 40, 3), unit(24, 40, 1)
     x = normal(0, 2, 24, 15, 15)

@@ -274,3 +274,12 @@ def test_lists_of_tensors_are_copied_and_zeroed() -> None:
     assert sum(t.sum().item() for t in tensors) == 0
     with pytest.raises(AttributeError, match="_foreach_nothing"):
         _ = lamina._foreach_nothing
+
+
+def test_dropout_of_nothing_leaves_its_input_alone() -> None:
+    x = lamina.randn(3, 4, requires_grad=True)
+    y = nn.Dropout(0.0, inplace=True)(x.softmax(-1))  # the way back of softmax needs what it gave
+    y.pow(2).sum().backward()
+    expected = x.detach().requires_grad_()
+    expected.softmax(-1).pow(2).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), expected.grad.numpy())

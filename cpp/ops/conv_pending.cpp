@@ -1,6 +1,8 @@
 // Convolutions that wait for what follows them.
 #include "ops/conv_pending.h"
 
+#include <algorithm>
+
 #include "ops/inplace.h"
 #include "tensor/derived.h"
 
@@ -80,10 +82,17 @@ Tensor join(const Tensor& x, PendingConv& before, Ref<PendingConv> work) {
   if (!into.defined()) return pending(x.shape(), x.dtype(), x.backend(), Ref<Pending>(work.get()));
   if (into.storage_ref() == x.storage_ref()) {
     x.storage().put_off(Ref<Pending>(work.get()));
-  } else {
-    work->run(into.data());
+    return into;
   }
-  return into;
+  // The kernel writes a dense result before it has read all: not over what it reads, nor through gaps.
+  const auto& reads = work->reads;
+  if (into.is_contiguous() && std::find(reads.begin(), reads.end(), into.storage_ref()) == reads.end()) {
+    work->run(into.data());
+    return into;
+  }
+  const Tensor apart = empty(x.shape(), x.dtype());
+  work->run(apart.data());
+  return copy_(into, apart);
 }
 
 }  // namespace

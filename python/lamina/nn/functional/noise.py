@@ -28,7 +28,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     [1.0, 1.0, 1.0]
     """
     _check(p)
-    if not training:
+    if not training or p == 0:
         return input
     return input.mul_(_noise(input, tuple(input.shape), p)) if inplace else _core.dropout(input, p)
 
