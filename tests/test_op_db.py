@@ -43,7 +43,6 @@ KNOWN = {
     ("linalg.pinv", "gradient"): "PyTorch's for hermitian=True reads both triangles, the value reads one",
     ("masked.logsumexp", "value"): "PyTorch cuts the logarithms of integers to integers",
     ("narrow", "error"): "a bool of 0 dimensions is an index",
-    ("sum_to_size", "value"): "PyTorch turns a 0-d bool or integer into int64 although nothing is summed",
 }
 
 

@@ -116,6 +116,8 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     fits = lead >= 0 and all(n in (1, m) for n, m in zip(shape, self.shape[max(lead, 0) :], strict=True))
     if not fits:
         raise ShapeError(f"sum_to_size: {tuple(shape)} does not broadcast to {tuple(self.shape)}")
+    if not self.ndim:
+        return self.sum()  # which is int64 for integers, as where something is summed
     gone = [d for d in range(self.ndim) if d < lead or (shape[d - lead] == 1 and self.shape[d] != 1)]
     return (self.sum(gone, True) if gone else self).reshape(shape)
 
