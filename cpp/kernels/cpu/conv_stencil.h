@@ -13,9 +13,11 @@ constexpr int64_t kStencilBytes =
 constexpr int kStencilRows = 8;        // rows of windows come in these groups
 constexpr int64_t kStencilPlanes = 8;  // planes of a piece of work
 
+// A way back from more padding than taps has padding below 0, which conv_depthwise.h can do.
 LAMINA_INLINE bool is_stencil(const Conv2d& c) {
   return c.dtype == Dtype::Float32 && c.kh == c.kw && (c.kh == 3 || c.kh == 5) && c.stride_h == 1 &&
-         c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 && 4 * c.ow > 3 * Vec<float>::width;
+         c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 && c.pad_w >= 0 &&
+         4 * c.ow > 3 * Vec<float>::width;
 }
 
 template <class T>
