@@ -230,7 +230,7 @@ struct Kernels {
   void (*moments)(const Rows&, const void* in, double correction, void* mean, void* var);
   void (*scan)(ScanOp, Dtype in, const Rows& out, const void* x,
                void* y);  // integers and bool accumulate in int64 (out dtype)
-  // the largest (smallest) so far and its latest place; NaN wins
+  // the largest (smallest) so far and its latest place; NaN wins. float32, float64, int64
   void (*running_extreme)(bool max, const Rows&, const void* x, void* y, int64_t* places);
   // stable; NaN counts as largest. indices int64 positions along n.
   void (*sort)(bool descending, const Rows&, const void* in, void* values, int64_t* indices, void* scratch);

@@ -79,10 +79,16 @@ Dtype scan_type(const Tensor& x) { return is_floating(x.dtype()) ? x.dtype() : D
 Tensor reverse_cumsum(const Tensor& x, int dim) { return flip(cumsum(flip(x, {dim}), dim), {dim}); }
 
 Pair running_extreme(bool largest, const Tensor& x, int64_t dim, const char* op, const char* node) {
-  const RowView view(x, dim, op);
-  const Tensor y = empty(x.shape(), x.dtype()), indices = empty(x.shape(), Dtype::Int64);
+  // The kernel has one type of integers; halves go through float and come back as they were.
+  const Dtype dtype = !is_floating(x.dtype()) ? Dtype::Int64
+                      : is_half(x.dtype())    ? Dtype::Float32
+                                              : x.dtype();
+  const RowView view(to(detach(x), dtype), dim, op);
+  Tensor y = empty(x.shape(), dtype);
+  const Tensor indices = empty(x.shape(), Dtype::Int64);
   if (x.numel())
     x.kernels().running_extreme(largest, view.rows, view.x.data(), y.data(), indices.data_as<int64_t>());
+  y = to(y, x.dtype());
   record_picked(node, y, x, indices, view.dim, true);
   return {y, indices};
 }

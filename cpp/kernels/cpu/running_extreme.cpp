@@ -12,18 +12,14 @@ constexpr int64_t kPart = 32768;  // elements that a part has at least
 
 template <bool max, class T>
 struct Extreme {
-  using C = Compute<T>;
-  T element;
-  C value;
+  T value;
   int64_t place = -1;  // of no element yet
 
-  static bool takes(C value, C x) { return x != x || (max ? value <= x : x <= value); }
+  static bool takes(T value, T x) { return x != x || (max ? value <= x : x <= value); }
   void take(T x, int64_t at) {
-    const C v = value_of(x);
-    if (place >= 0 && !takes(value, v)) return;
-    *this = {x, v, at};
+    if (place < 0 || takes(value, x)) *this = {x, at};
   }
-  void join(const Extreme& later) { take(later.element, later.place); }
+  void join(const Extreme& later) { take(later.value, later.place); }
   // Whether none of the vector at x changes anything.
   bool beats(const T* x) const {
     using V = Lanes<T>;
@@ -41,9 +37,9 @@ struct Extreme {
       if constexpr (kIsFloat<T>) steady = place >= 0 && stop - i == width && beats(x + i);
       for (int64_t j = i; j < stop && !steady; j++) {
         take(x[j], j);
-        if (y != nullptr) y[j] = element, places[j] = place;
+        if (y != nullptr) y[j] = value, places[j] = place;
       }
-      for (int64_t j = i; j < stop && steady && y != nullptr; j++) y[j] = element, places[j] = place;
+      for (int64_t j = i; j < stop && steady && y != nullptr; j++) y[j] = value, places[j] = place;
       i = stop;
     }
   }
@@ -70,17 +66,14 @@ void long_row(const T* x, int64_t n, T* y, int64_t* places) {
 template <bool max, class T>
 void columns(const T* __restrict x, int64_t n, int64_t inner, int64_t width, T* __restrict y,
              int64_t* __restrict places) {
-  Compute<T> value[kColumns];
-  T element[kColumns];
+  T value[kColumns];
   int64_t place[kColumns];
   for (int64_t i = 0; i < n; i++) {
     for (int64_t j = 0; j < width; j++) {
-      const Compute<T> v = value_of(x[j]);
-      const bool taken = i == 0 || Extreme<max, T>::takes(value[j], v);
-      value[j] = taken ? v : value[j];
-      element[j] = taken ? x[j] : element[j];
+      const bool taken = i == 0 || Extreme<max, T>::takes(value[j], x[j]);
+      value[j] = taken ? x[j] : value[j];
       place[j] = taken ? i : place[j];
-      y[j] = element[j];
+      y[j] = value[j];
       places[j] = place[j];
     }
     x += inner, y += inner, places += inner;
@@ -113,11 +106,12 @@ void run(const Rows& r, const T* x, T* y, int64_t* places) {
 }  // namespace
 
 void running_extreme(bool max, const Rows& r, const void* x, void* y, int64_t* places) {
-  by_dtype(r.dtype, [&](auto type) {
+  const auto of = [&](auto type) {
     using T = decltype(type);
     const T* from = static_cast<const T*>(x);
     max ? run<true>(r, from, static_cast<T*>(y), places) : run<false>(r, from, static_cast<T*>(y), places);
-  });
+  };
+  r.dtype == Dtype::Float64 ? of(double()) : r.dtype == Dtype::Int64 ? of(int64_t()) : of(float());
 }
 
 }  // namespace lamina::LAMINA_ISA
