@@ -148,6 +148,7 @@ def test_weights_from_an_address(tmp_path, monkeypatch, capsys) -> None:
     named.unlink()  # from now on only the kept file is there
     again = lamina.hub.load_state_dict_from_url(address, progress=False)
     assert list(again) == ["weight"] and capsys.readouterr().err == ""
+    assert list(lamina.utils.model_zoo.load_url(address, progress=False)) == ["weight"]
     wrong = tmp_path / "wrong-00000000.pth"
     wrong.write_bytes(b"not what was promised")
     with pytest.raises(RuntimeError, match="invalid hash value"):

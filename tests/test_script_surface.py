@@ -89,6 +89,7 @@ def test_switches_of_libraries_that_are_not_here() -> None:
         ("lamina.utils.data.sampler", "Sampler"),
         ("lamina.utils.data.distributed", "DistributedSampler"),
         ("lamina.nn.modules", "Linear"),
+        ("lamina.utils.model_zoo", "load_url"),
         ("lamina.nn.modules.module", "Module"),
         ("lamina.nn.modules.loss", "CrossEntropyLoss"),
         ("lamina.nn.modules.loss", "TripletMarginLoss"),

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from . import hooks
 
 if TYPE_CHECKING:
-    from . import checkpoint, data, diagnosis, tensorboard
+    from . import checkpoint, data, diagnosis, model_zoo, tensorboard
 
-__all__ = ["checkpoint", "data", "diagnosis", "hooks", "tensorboard"]
+__all__ = ["checkpoint", "data", "diagnosis", "hooks", "model_zoo", "tensorboard"]
 
 
 def __getattr__(name: str) -> Any:  # whoever needs hooks alone does not wait for data
-    if name not in ("checkpoint", "data", "diagnosis", "tensorboard"):
+    if name not in ("checkpoint", "data", "diagnosis", "model_zoo", "tensorboard"):
         raise AttributeError(f"module 'lamina.utils' has no attribute {name!r}")
     return import_module(f"lamina.utils.{name}")
