@@ -128,7 +128,7 @@ def test_shapes_are_refused_by_name(what: str, dims: int) -> None:
 def test_types_are_refused_by_name(name: str, dims: int) -> None:
     made = layer(name, dims, *((2, 3, 3) if name.startswith("Conv") else (2,)))
     x = image(1, 2, dims=dims)
-    with pytest.raises(TypeError, match="one dtype|floating dtype"):
+    with pytest.raises(TypeError, match=r"one dtype|floating dtype"):
         made(x.long())
     for odd in ("x", np.ones((1, 2, *[5] * dims), np.float32), [1.0], None):
         with pytest.raises(TypeError):
