@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -284,3 +285,9 @@ def test_dropout_of_nothing_leaves_its_input_alone() -> None:
     expected = x.detach().requires_grad_()
     expected.softmax(-1).pow(2).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), expected.grad.numpy())
+
+
+def test_several_numbers_are_no_number() -> None:
+    for function in (float, int, math.isfinite):  # plots rely on the type
+        with pytest.raises(ValueError, match="a Tensor with 2 elements"):
+            function(lamina.ones(2))

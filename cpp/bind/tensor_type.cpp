@@ -130,7 +130,7 @@ Tensor invert(const Tensor& x) {
 const Tensor& single(PyObject* self, const char* what) {
   const Tensor& x = tensor_of(self);
   if (x.numel() != 1)
-    fail<Error>(what, ": a Tensor with ", x.numel(), " elements cannot be converted to Scalar");
+    fail<ShapeError>(what, ": a Tensor with ", x.numel(), " elements cannot be converted to Scalar");
   return x;
 }
 
