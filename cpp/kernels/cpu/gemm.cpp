@@ -48,7 +48,10 @@ Plan<S> plan_of(const Gemm& given) {
   plan.product = product_of<S>(g);
   plan.batch = g.batch;
   plan.thin = is_thin(plan.product) && !plan.product.add;
-  if (!plan.thin && is_turned(plan.product)) plan.product = plan.product.transposed();
+  if (!plan.thin && is_turned(plan.product)) {
+    plan.product = plan.product.transposed();
+    plan.product.a_kept = false;  // it is read in place
+  }
   const int64_t work = g.m * g.n * max_of(g.k, 1);
   plan.threads = max_of(1, min_of(most_threads(), work * g.batch / kThreadGrain));
   if (plan.thin) {

@@ -17,12 +17,17 @@ constexpr int64_t kBlockBytes = 1 << 20;
 // Up to here k is not cut where c is written turned, which costs too much to be done twice.
 constexpr int64_t kWholeDepth = 1024;
 
-// Whether c is better computed turned, as b^T a^T: of a narrow b, which fills its last panel badly, rows can
-// be cut evenly. What it costs to turn the other operand is spent once, as it is kept.
+// Whether c is better computed turned, as b^T a^T. A large b dense along k, as the weights of a layer are, is
+// then read in place, tile by tile, and only the short a is packed. Of a narrow b, which fills its last panel
+// badly, rows can be cut evenly; what it costs to turn the other operand is spent once, if that is kept.
+constexpr int64_t kTurnedNumbers = 1 << 18;
 template <class S>
 static bool is_turned(const Product<S>& p) {
   constexpr int64_t columns = TileSize<Compute<S>>::columns;
-  return !kIsHalf<S> && p.a_kept && p.n < 2 * columns && p.n % columns != 0 && p.m >= 4 * columns;
+  if (kIsHalf<S>) return false;
+  if (p.a_kept) return p.n < 2 * columns && p.n % columns != 0 && p.m >= 4 * columns;
+  return p.b_k == 1 && p.b_column != 1 && p.c_column == 1 && p.m % columns == 0 && p.m <= 4 * columns &&
+         p.k <= kWholeDepth && p.k * p.n >= kTurnedNumbers;
 }
 
 struct Blocking {
@@ -165,6 +170,13 @@ static void read_rows(const Cell<S>& cell, const Blocking& blocking, int64_t til
     t.a = a;
     t.a_row = p.a_row;
     t.a_k = p.a_k;
+    if (p.a_k != 1 || p.c_column == 1) return;
+    // Turned: the next tile comes while this one meets all panels.
+    const int64_t next = min_of(cell.row(tile) + 2 * rows, p.m);
+    for (int64_t i = cell.row(tile) + rows; i < next; i++) {
+      for (int64_t k = 0; k < p.k; k += int64_t(64 / sizeof(Compute<S>)))
+        __builtin_prefetch(p.a + i * p.a_row + k, 0, 2);
+    }
   }
 }
 
