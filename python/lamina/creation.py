@@ -274,6 +274,10 @@ def eye(
     )
 
 
+def _places(mask: Tensor, dtype: Dtype | None) -> Tensor:
+    return mask.nonzero().t().contiguous().to(_core.int64 if dtype is None else dtype)
+
+
 def tril_indices(
     row: int,
     col: int,
@@ -286,8 +290,7 @@ def tril_indices(
 ) -> Tensor:
     """Rows and columns (2, count) of the elements of a (row, col) matrix on and below a diagonal."""
     device_type.check(device, layout, pin_memory)
-    mask = _core.tril(_core.full((row, col), True, _core.bool), offset)
-    return mask.nonzero().t().contiguous().to(_core.int64 if dtype is None else dtype)
+    return _places(_core.tril(_core.full((row, col), True, _core.bool), offset), dtype)
 
 
 def triu_indices(
@@ -302,5 +305,4 @@ def triu_indices(
 ) -> Tensor:
     """Rows and columns (2, count) of the elements of a (row, col) matrix on and above a diagonal."""
     device_type.check(device, layout, pin_memory)
-    mask = _core.triu(_core.full((row, col), True, _core.bool), offset)
-    return mask.nonzero().t().contiguous().to(_core.int64 if dtype is None else dtype)
+    return _places(_core.triu(_core.full((row, col), True, _core.bool), offset), dtype)
