@@ -76,6 +76,18 @@ def test_steps_that_join(kind: str, act: int) -> None:
         close(ACTIVATIONS[act](y), ACTIVATIONS[act](plain + other))
 
 
+@pytest.mark.parametrize(("outputs", "size"), [(8, 1), (300, 1), (3, 5), (1, 40)])
+def test_steps_join_products_of_few_rows(outputs: int, size: int) -> None:
+    """Again and again, in blocks of every age: what was written behind one would show."""
+    conv, norm = unit(24, outputs, 1)
+    x = normal(0, 1, 24, size, size)
+    with lamina.no_grad():
+        expected = in_double(conv, norm, x)
+        other = normal(1, *expected.shape)
+        for _ in range(50):
+            close(F.silu(norm(conv(x)) + other), F.silu(expected + other))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_waits_is_added_over_a_tensor(kind: str) -> None:
     conv, norm = unit(*KINDS[kind])

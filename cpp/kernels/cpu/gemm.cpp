@@ -47,7 +47,7 @@ Plan<S> plan_of(const Gemm& given) {
   Plan<S> plan = {};
   plan.product = product_of<S>(g);
   plan.batch = g.batch;
-  plan.thin = is_thin(plan.product) && !plan.product.add;
+  plan.thin = is_thin(plan.product);
   if (!plan.thin && is_turned(plan.product)) {
     plan.product = plan.product.transposed();
     plan.product.a_kept = false;  // it is read in place

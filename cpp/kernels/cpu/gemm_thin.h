@@ -216,6 +216,10 @@ static void finish_thin(const Product<S>& p, const Compute<S>* sums, int64_t par
       }
       if (p.column_bias) sum += get_n(p.column_bias + j, n);
       if (p.row_bias) sum += set<V>(value_of(p.row_bias[i]));
+      if (p.add) {
+        read_part(p.add + i * p.c_row + j * p.c_column, 0, p.c_column, 1, n, buffer, 0);
+        sum += load_n<V>(buffer, n);
+      }
       if (p.epilogue == Epilogue::None && p.c_column == 1) {
         put_n(c, sum, n);
         continue;
