@@ -10,8 +10,10 @@
 
 namespace lamina::LAMINA_ISA {
 
-// Bytes of a row of a block along k, and of a block of b.
-constexpr int64_t kDepthBytes = 1280;
+// Bytes of a row of a block along k, and of a block of b. The shorter the blocks, the more often c is read
+// and written; longer ones would not leave a tile's rows in the first-level cache. Where a is dense along its
+// rows they are shorter: its lines, often a power of two apart, fight for places in the second-level cache.
+constexpr int64_t kDepthBytes = 2048, kShortDepthBytes = 1280;
 constexpr int64_t kBlockBytes = 1 << 20;
 
 // Up to here k is not cut where c is written turned, which costs too much to be done twice.
@@ -29,6 +31,12 @@ static bool is_turned(const Product<S>& p) {
   return p.b_k == 1 && p.b_column != 1 && p.c_column == 1 && p.m % columns == 0 && p.m <= 4 * columns &&
          p.k <= kWholeDepth && p.k * p.n >= kTurnedNumbers;
 }
+
+// Rows of a that are dense along k are copied, not turned, to rows this far apart: far from a power of two.
+static int64_t copied_pitch(int64_t k) { return chunks_of(k, 16) * 16 + 16; }
+
+// Tiles that are packed at a time where a is dense along its rows: a line of memory holds parts of several.
+constexpr int64_t kTogether = 4;
 
 struct Blocking {
   bool pack_a;
@@ -70,7 +78,7 @@ static Blocking blocking_of(const Product<S>& p, int64_t threads) {
   // A half holds no partial sum, so its k is not cut.
   const int64_t k = max_of(1, p.k);
   const bool whole = kIsHalf<S> || (p.c_column != 1 && k <= kWholeDepth);
-  b.k = whole ? k : chunks_of(k, chunks_of(k, kDepthBytes / size));
+  b.k = whole ? k : chunks_of(k, chunks_of(k, (p.a_k == 1 ? kDepthBytes : kShortDepthBytes) / size));
   b.tiles = chunks_of(p.m, tile_rows);
   b.panels = chunks_of(p.n, tile_columns);
   cut_cells(b, max_of(1, kBlockBytes / (b.k * tile_columns * size)), threads);
@@ -79,7 +87,7 @@ static Blocking blocking_of(const Product<S>& p, int64_t threads) {
   b.copy_b = !b.pack_b && (tiles > 2 || p.b_k * size > 1024);
   b.pack_a = kIsHalf<S> || panels > 4 || (panels > 2 && p.a_k != 1 && p.a_row != 1);
   const bool ragged = p.n % Vec<T>::width != 0;
-  b.a_size = b.pack_a ? chunks_of(tile_rows * b.k, 16) * 16 : 0;
+  b.a_size = !b.pack_a ? 0 : p.a_k == 1 ? tile_rows * copied_pitch(b.k) : kTogether * tile_rows * (b.k + 16);
   b.b_size = b.pack_b || b.copy_b || ragged ? panels * tile_columns * b.k : 0;
   return b;
 }
@@ -144,14 +152,27 @@ static void multiply_apart(const Product<S>& p, const Tile<Compute<S>>& tile,
 template <class S>
 struct Cell {
   Product<S> product;
-  bool first, last;  // of the blocks along k
-  Cut tiles;         // of c
-  int64_t tile;      // the cell's first; panel: likewise; place: of the block along k; depth: all of k
+  bool first, last;    // of the blocks along k
+  Cut tiles;           // of c
+  int64_t tile, past;  // the cell's; panel: its first; place: of the block along k; depth: all of k
   int64_t panel, place, depth;
   Compute<S>*a_block, *b_block;  // scratch
 
   int64_t row(int64_t i) const { return tiles.start(i) - tiles.start(tile); }
 };
+
+template <class S>
+static void pack_together(const Cell<S>& cell, int64_t tile) {
+  constexpr int64_t some = 32, most_rows = TileSize<Compute<S>>::rows;
+  const Product<S>& p = cell.product;
+  for (int64_t k = 0; k < p.k; k += some) {
+    for (int64_t i = tile; i < min_of(tile + kTogether, cell.past); i++) {
+      const int rows = cell.tiles.rows(i);
+      pack_a(p.a + cell.row(i) * p.a_row + k * p.a_k, p.a_row, p.a_k, rows, min_of(some, p.k - k),
+             cell.a_block + (i - tile) * most_rows * p.k + k * rows);
+    }
+  }
+}
 
 // Rows of a tile: from where all of a lies packed, or packed now, or as they are.
 template <class S>
@@ -164,8 +185,16 @@ static void read_rows(const Cell<S>& cell, const Blocking& blocking, int64_t til
   if (p.a_packed) {
     t.a = p.a_packed + cell.tiles.start(tile) * cell.depth + cell.place * rows;
   } else if (blocking.pack_a) {
-    pack_a(a, p.a_row, p.a_k, rows, p.k, cell.a_block);
     t.a = cell.a_block;
+    if (p.a_k == 1) {
+      t.a_row = copied_pitch(p.k);
+      t.a_k = 1;
+      for (int i = 0; i < rows; i++) copy_row(a + i * p.a_row, p.k, cell.a_block + i * t.a_row);
+    } else {
+      const int64_t place = (tile - cell.tile) % kTogether;
+      if (place == 0) pack_together(cell, tile);
+      t.a = cell.a_block + place * TileSize<Compute<S>>::rows * p.k;
+    }
   } else if constexpr (!kIsHalf<S>) {
     t.a = a;
     t.a_row = p.a_row;
@@ -208,6 +237,17 @@ static bool read_panel(const Cell<S>& cell, const Blocking& blocking, int64_t co
   return copies;
 }
 
+// What the next tile of a copies comes a piece with each panel, so that copying it waits for no memory.
+template <class S>
+static void fetch_rows(const Cell<S>& cell, int64_t tile, int64_t panel, int64_t panels) {
+  constexpr int64_t line = 64 / sizeof(S);
+  const Product<S>& p = cell.product;
+  const S* a = p.a + cell.row(tile) * p.a_row;
+  const int64_t each = chunks_of(p.k, line), all = cell.tiles.rows(tile) * each;
+  for (int64_t i = all * panel / panels; i < all * (panel + 1) / panels; i++)
+    __builtin_prefetch(a + i / each * p.a_row + i % each * line, 0, 2);
+}
+
 // One tile of rows against all panels.
 template <class S>
 static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t tile, bool only) {
@@ -218,6 +258,7 @@ static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t 
   const int64_t row = cell.row(tile);
   const int rows = cell.tiles.rows(tile);
   const bool first = tile == cell.tile;
+  const bool fetches = blocking.pack_a && !p.a_packed && p.a_k == 1 && tile + 1 < cell.past;
   const S* row_bias = cell.last && p.row_bias ? p.row_bias + row : nullptr;
   Tile<T> t = {};
   t.k = p.k;
@@ -231,6 +272,7 @@ static void multiply_row(const Cell<S>& cell, const Blocking& blocking, int64_t 
                         copying = blocking.copy_b ? tile_function<T, Reading::Copied>(rows, 2) : whole;
   for (int64_t column = 0; column < p.n; column += tile_columns) {
     const int columns = static_cast<int>(min_of(tile_columns, p.n - column));
+    if (fetches) fetch_rows(cell, tile + 1, column / tile_columns, chunks_of(p.n, tile_columns));
     const int vectors = columns > width ? 2 : 1;
     const bool copies = read_panel(cell, blocking, column, columns, first, only, t);
     const TileFunction<T> function = vectors == 1 ? narrow : copies ? copying : whole;
@@ -264,20 +306,20 @@ static void multiply_cell(const Product<S>& whole, const Blocking& blocking, int
   cell.depth = whole.k;
   cell.b_block = scratch;
   cell.a_block = scratch + blocking.b_size;
-  const int64_t past = cell.tiles.count * (down + 1) / blocking.down;
+  cell.past = cell.tiles.count * (down + 1) / blocking.down;
   const int64_t row = cell.tiles.start(cell.tile), column = cell.panel * TileSize<T>::columns;
   const int64_t column_end =
       min_of(whole.n, blocking.panels * (across + 1) / blocking.across * TileSize<T>::columns);
   for (int64_t k = 0; k == 0 || k < whole.k; k += blocking.k) {
     cell.product = whole.from(row, column, k);
-    cell.product.m = cell.row(past);
+    cell.product.m = cell.row(cell.past);
     cell.product.n = column_end - column;
     cell.product.k = min_of(blocking.k, whole.k - k);
     cell.place = k;
     cell.first = k == 0;
     cell.last = k + blocking.k >= whole.k;
-    for (int64_t tile = cell.tile; tile < past; tile++)
-      multiply_row(cell, blocking, tile, past - cell.tile == 1);
+    for (int64_t tile = cell.tile; tile < cell.past; tile++)
+      multiply_row(cell, blocking, tile, cell.past - cell.tile == 1);
   }
 }
 

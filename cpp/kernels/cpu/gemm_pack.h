@@ -38,6 +38,11 @@ static void pack_turned(const S* from, int64_t from_row, int rows, int64_t k, Co
   }
 }
 
+template <class S>
+LAMINA_INLINE void copy_row(const S* from, int64_t k, Compute<S>* to) {
+  for_vectors<Lanes<S>>(k, [&](int64_t p, auto lanes) { store(to + p, get_lanes(from + p, lanes)); });
+}
+
 // A tile of a, (rows, k), packed to (k, rows).
 template <class S>
 static void pack_a(const S* a, int64_t a_row, int64_t a_k, int rows, int64_t k, Compute<S>* to) {
