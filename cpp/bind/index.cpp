@@ -19,7 +19,10 @@ Tensor index_tensor(PyObject* item) {
     if (is_floating(x.dtype()))
       fail<IndexError>("index: tensors used as indices must be long, int, uint8 or bool tensors, got ",
                        name_of(x.dtype()));
-    return x.dtype() == Dtype::UInt8 ? ops::to(x, Dtype::Bool) : x;
+    if (x.dtype() != Dtype::UInt8) return x;
+    if (PyErr_WarnEx(PyExc_UserWarning, "index: a mask of dtype uint8 is deprecated, use one of bool", 1))
+      throw py::error_already_set();
+    return ops::to(x, Dtype::Bool);
   }
   const py::object array = py::module_::import("numpy").attr("asarray")(py::handle(item));
   const std::string kind = py::str(array.attr("dtype").attr("kind"));
@@ -157,6 +160,8 @@ void set_item(const Tensor& x, PyObject* whole, PyObject* value) {
     source = tensor_of(py::module_::import("lamina")
                            .attr("as_tensor")(py::handle(value), py::arg("dtype") = py::cast(x.dtype()))
                            .ptr());
+  // As in NumPy, leading dimensions of size 1 of the value may be left over.
+  while (source.defined() && source.ndim() && source.size(0) == 1) source = ops::squeeze(source, {0});
   const Key key = take_apart(x, whole);
   if (key.advanced) {
     const Tensor values = number ? ops::full(Shape(), scalar, x.dtype()) : source;
@@ -167,8 +172,6 @@ void set_item(const Tensor& x, PyObject* whole, PyObject* value) {
     without_gil([&] { return ops::fill_(key.view, scalar); });
     return;
   }
-  // As in NumPy, leading dimensions of size 1 of the value may be left over.
-  while (source.ndim() > key.view.ndim() && source.size(0) == 1) source = ops::squeeze(source, {0});
   without_gil([&] { return ops::copy_(key.view, source); });
 }
 

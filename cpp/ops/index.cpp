@@ -8,15 +8,16 @@
 namespace lamina::ops {
 namespace {
 
-Tensor checked_index(const Tensor& index, int64_t size, int dim, const char* op) {
+// Only x[index] counts from the back; the ops with a dimension refuse negative indices, as PyTorch's do.
+Tensor checked_index(const Tensor& index, int64_t size, int dim, const char* op, bool wraps = false) {
   if (index.dtype() == Dtype::Bool || is_floating(index.dtype()))
-    fail<IndexError>(op, ": expected an integer index tensor, got ", name_of(index.dtype()));
+    fail<TypeError>(op, ": expected an integer index tensor, got ", name_of(index.dtype()));
   const Tensor whole = to(detach(index), Dtype::Int64);
   if (whole.numel() == 0) return whole;
   const Tensor dense = contiguous(whole);
   int64_t lo, hi;
   dense.kernels().index_bounds(dense.data_as<int64_t>(), dense.numel(), &lo, &hi);
-  if (lo < -size || hi >= size)
+  if (lo < (wraps ? -size : 0) || hi >= size)
     fail<IndexError>(op, ": index ", hi >= size ? hi : lo, " is out of bounds for dimension ", dim,
                      " with size ", size);
   return whole;
@@ -89,15 +90,25 @@ Access rows(const Tensor& x, int dim, const Tensor& index, const char* op) {
   return a;
 }
 
+Shape shape_of_indices(const Tensors& indices) {
+  Shape common;
+  try {
+    for (const Tensor& index : indices)
+      if (index.defined()) common = broadcast(common, index.shape(), "index");
+  } catch (const ShapeError& mismatch) {
+    fail<IndexError>(mismatch.what());
+  }
+  return common;
+}
+
 // Several index tensors are folded into one that counts elements of the table.
 Access advanced(const Tensor& given, const Tensors& raw) {
   Tensor x = given;
   const Tensors indices = without_masks(&x, raw);
-  Shape common;
+  const Shape common = shape_of_indices(indices);
   int first = -1, last = -1, count = 0;
   for (int d = 0; d < x.ndim(); ++d) {
     if (!indices[d].defined()) continue;
-    common = broadcast(common, indices[d].shape(), "index");
     if (first < 0) first = d;
     last = d;
     ++count;
@@ -107,7 +118,7 @@ Access advanced(const Tensor& given, const Tensors& raw) {
   Access a;
   for (int d = 0; d < x.ndim(); ++d) {
     if (!indices[d].defined()) continue;
-    const Tensor index = checked_index(indices[d], x.size(d), d, "index");
+    const Tensor index = checked_index(indices[d], x.size(d), d, "index", true);
     if (count == 1) {
       a.index = index;
       a.size = x.size(d);
@@ -286,6 +297,7 @@ Tensor covered(const Tensor& x, int dim, const Tensor& index, const Tensor& sour
 Tensor scatter_(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source,
                 WriteMode mode) {
   const int dim = wrap_dim(dim_number, x.ndim(), "scatter");
+  if (index.numel() == 0) return x;
   if (!alone(x, index, source)) {
     const Tensor before = grad_enabled() && mode > WriteMode::Add ? clone(x) : x;
     return assign_(x, scatter(before, dim, index, source, mode));
@@ -299,6 +311,7 @@ Tensor scatter_(const Tensor& x, int64_t dim_number, const Tensor& index, const 
 Tensor scatter(const Tensor& x, int64_t dim_number, const Tensor& index, const Tensor& source,
                WriteMode mode) {
   const int dim = wrap_dim(dim_number, x.ndim(), "scatter");
+  if (index.numel() == 0) return clone(x);
   const Tensor part = covered(x, dim, index, source);
   const Tensor y = contiguous(clone(detach(x)));
   write(y, along(y, dim, index, "scatter"), detach(part), mode);

@@ -61,7 +61,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
 @takes_out
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements of the flattened ``input`` at ``index``, in the shape of ``index``."""
-    return input.reshape(-1).index_select(0, index.reshape(-1)).reshape(index.shape)
+    return input.reshape(-1)[index.long()]
 
 
 def take_along_dim(
@@ -73,7 +73,7 @@ def take_along_dim(
     [[1, 3], [2, 4]]
     """
     if dim is None:
-        return _core._into_out(input.reshape(-1).gather(0, indices.reshape(-1)), out)
+        return take_along_dim(input.reshape(-1), indices.reshape(-1), 0, out=out)
     if input.ndim != indices.ndim:
         raise ShapeError(
             f"take_along_dim: input and indices should have the same number of dimensions, "
@@ -83,6 +83,7 @@ def take_along_dim(
     shape = list(broadcast_shapes(_without(input, dim), _without(indices, dim)))
     table = input.expand([*shape[:dim], input.shape[dim], *shape[dim:]])
     places = indices.expand([*shape[:dim], indices.shape[dim], *shape[dim:]])
+    places = _core.where(places < 0, places + input.shape[dim], places)
     return _core._into_out(table.gather(dim, places), out)
 
 
@@ -131,6 +132,8 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
         )
     if source.dtype is not input.dtype:
         raise DtypeError(f"index_copy: expected a source of {input.dtype}, got {source.dtype}")
+    if index.numel() and int(index.min()) < 0:
+        raise BoundsError(f"index_copy: index {int(index.min())} is out of bounds")
     if input.ndim == 0:
         return index_copy(input.reshape(1), 0, index, source.reshape(1)).reshape(())
     return input.index_put(key, source)

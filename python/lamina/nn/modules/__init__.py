@@ -41,6 +41,9 @@ def settle() -> None:
 def __getattr__(name: str) -> Any:  # lamina.nn has them all, and imports this package
     from lamina import nn
 
+    if name == "__all__":
+        kinds = ((word, getattr(nn, word)) for word in nn.__all__)
+        return [word for word, kind in kinds if isinstance(kind, type) and issubclass(kind, nn.Module)]
     if name.startswith("_") or name not in nn.__all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(nn, name)
