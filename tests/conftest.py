@@ -29,4 +29,4 @@ def pytest_report_header() -> str:
         "PyTorch is installed" if importlib.util.find_spec("torch") else "no PyTorch: its tests are skipped"
     )
     isa, threads = lamina._core.isa(), lamina.get_num_threads()
-    return f"lamina {lamina.__version__}, {isa}, {threads} threads, {torch}"
+    return f"lamina {lamina.version.lamina}, {isa}, {threads} threads, {torch}"

@@ -39,7 +39,7 @@ def check_environment() -> None:
     assert Path(lamina.__file__).is_relative_to(sys.prefix), f"lamina comes from {lamina.__file__}"
     installed = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
     assert installed <= {"lamina", "numpy", "pip", "setuptools"}, f"more than NumPy is installed: {installed}"
-    assert importlib.metadata.version("lamina") == lamina.__version__
+    assert importlib.metadata.version("lamina") == lamina.version.lamina
 
 
 def import_every_module() -> None:

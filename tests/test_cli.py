@@ -24,7 +24,7 @@ def said(capsys, *arguments):
 def test_help_and_misuse(capsys):
     code, out, _ = said(capsys, "--help")
     assert code == 0 and all(command in out and what in out for command, what in COMMANDS.items())
-    assert said(capsys, "--version")[:2] == (0, f"lamina {lamina.__version__}\n")
+    assert said(capsys, "--version")[:2] == (0, f"lamina {lamina.version.lamina}\n")
     assert said(capsys)[0] == 2
     code, out, error = said(capsys, "nonsense")
     assert code == 2 and "invalid choice: 'nonsense'" in error and out == ""

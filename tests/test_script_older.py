@@ -291,3 +291,39 @@ def test_several_numbers_are_no_number() -> None:
     for function in (float, int, math.isfinite):  # plots rely on the type
         with pytest.raises(ValueError, match="a Tensor with 2 elements"):
             function(lamina.ones(2))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ([0, 1], [1, 0]),
+        (slice(None), slice(0, 1)),
+        (slice(None), [0, 2]),
+        (None, 1),
+        (Ellipsis, 3),
+        (1, slice(1, 3)),
+        ([[0, 1], [1, 0]],),
+    ],
+    ids=repr,
+)
+def test_a_list_with_more_than_numbers_in_it_is_a_tuple(key: Any) -> None:
+    x = np.arange(24).reshape(2, 3, 4)
+    mine = lamina.from_numpy(x.copy())
+    np.testing.assert_array_equal(mine[list(key)].numpy(), x[key])
+    mine[list(key)] = -1
+    x[key] = -1
+    np.testing.assert_array_equal(mine.numpy(), x)
+
+
+def test_a_list_of_numbers_or_a_long_list_is_an_index() -> None:
+    x = lamina.arange(6).reshape(3, 2)
+    assert x[[2, 0]].tolist() == [[4, 5], [0, 1]] and x[[True, False, True]].tolist() == [[0, 1], [4, 5]]
+    assert x[[[0]] * 32].shape == (32, 1, 2)
+    pair = [lamina.tensor([0, 1]), lamina.tensor([1, 0])]
+    assert x[pair].tolist() == [1, 2]
+
+
+def test_arithmetic_of_two_numbers_is_a_tensor() -> None:
+    results = lamina.div(7, 2), lamina.add(1, 2), lamina.mul(2, 3.0), lamina.div(-7, 2, rounding_mode="trunc")
+    assert [r.item() for r in results] == [3.5, 3, 6.0, -3] and all(r.ndim == 0 for r in results)
+    assert [r.dtype for r in results] == [lamina.float32, lamina.int64, lamina.float32, lamina.int64]

@@ -138,3 +138,55 @@ def test_every_layer_is_found_under_pytorchs_path() -> None:
         if isinstance(item, type) and item.__module__.startswith("torch.nn.modules") and hasattr(nn, name):
             module = importlib.import_module("lamina" + item.__module__.removeprefix("torch"))
             assert getattr(module, name) is getattr(nn, name), name
+
+
+def test_nothing_moves_to_a_gpu() -> None:
+    for thing in (lamina.ones(2), nn.Linear(2, 2)):
+        with pytest.raises(RuntimeError, match="no device cuda"):
+            thing.cuda()
+    assert nn.ReLU().cuda().__class__ is nn.ReLU and not issubclass(MemoryError, lamina.cuda.OutOfMemoryError)
+
+
+def test_the_version_is_an_interface_and_a_release() -> None:
+    version = pytest.importorskip("packaging.version")
+    said = version.parse(lamina.__version__)
+    assert said >= version.parse("2.0") and said.local == f"lamina.{lamina.version.lamina}"
+    assert lamina.__version__ > "2.4" and lamina.__version__ >= (2, 0) and not lamina.__version__ < "1.13.1"
+    assert lamina.__version__ <= "3" and [int(part) for part in lamina.__version__.split(".")[:2]] == [2, 13]
+
+
+def test_views_have_one_storage() -> None:
+    x = lamina.arange(6, dtype=lamina.int16).reshape(2, 3)
+    bytes_, elements = x[1].untyped_storage(), x[1, 1:].storage()
+    assert bytes_.data_ptr() == x.data_ptr() == elements.data_ptr() != x[1].data_ptr()
+    assert (bytes_.nbytes(), len(bytes_), elements.nbytes(), elements.size()) == (12, 12, 12, 6)
+    assert list(elements) == elements.tolist() == [0, 1, 2, 3, 4, 5] and elements[-1] == 5
+    assert bytes(bytes_.tolist()) == np.arange(6, dtype=np.int16).tobytes()
+    assert elements == x.storage() and elements != x.clone().storage()
+
+
+def test_nothing_is_traced_or_cut_over_processes() -> None:
+    fsdp = importlib.import_module("lamina.distributed.fsdp")
+    assert not isinstance(lamina.ones(1), lamina.fx.Proxy)
+    with pytest.raises(RuntimeError, match="tracer"):
+        lamina.fx.Proxy()
+    with pytest.raises(RuntimeError, match="one process"):
+        fsdp.FullyShardedDataParallel(nn.ReLU())
+    assert not lamina._dynamo.is_compiling()
+
+
+def test_a_class_of_ones_own_is_a_nest_when_registered() -> None:
+    class Output(dict):
+        pass
+
+    pytree = importlib.import_module("lamina.utils._pytree")
+    pytree.register_pytree_node(
+        Output, lambda o: (list(o.values()), list(o)), lambda v, k: Output(zip(k, v, strict=True))
+    )
+    leaves, form = pytree.tree_flatten([Output(a=1, b=(2, 3)), 4])
+    assert leaves == [1, 2, 3, 4]
+    back = pytree.tree_unflatten([5, 6, 7, 8], form)
+    assert back == [{"a": 5, "b": (6, 7)}, 8] and type(back[0]) is Output
+    assert pytree.tree_flatten(back)[1] == form
+    with pytest.raises(ValueError, match="already"):
+        pytree.register_pytree_node(Output, list, Output)

@@ -64,11 +64,25 @@ int dims_used(PyObject* item) {
   return 1;
 }
 
+// Whether a list stands for a tuple, x[[a, b]] for x[a, b]: NumPy's old rule, kept by PyTorch. It does if it
+// is short and holds anything but numbers.
+bool list_as_tuple(PyObject* key) {
+  constexpr Py_ssize_t kShort = 32;
+  if (!PyList_Check(key) || PyList_GET_SIZE(key) >= kShort) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(key); ++i) {
+    PyObject* item = PyList_GET_ITEM(key, i);
+    if (is_tensor(item) || PySequence_Check(item) || PySlice_Check(item) || item == Py_Ellipsis ||
+        item == Py_None)
+      return true;
+  }
+  return false;
+}
+
 std::vector<py::object> items_of(PyObject* key) {
   std::vector<py::object> items;
-  if (PyTuple_Check(key)) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i)
-      items.push_back(py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(key, i)));
+  if (PyTuple_Check(key) || list_as_tuple(key)) {
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(key); ++i)
+      items.push_back(py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(key, i)));
   } else {
     items.push_back(py::reinterpret_borrow<py::object>(key));
   }

@@ -27,9 +27,7 @@ inline Operand convert(const Operand& x, Dtype dtype) {
 }
 
 inline Shape shape_together(const Operand& x, const Operand& y, const char* op) {
-  if (x.is_scalar() && y.is_scalar()) fail<TypeError>(op, ": expected at least one Tensor");
-  if (x.is_scalar()) return y.tensor().shape();
-  if (y.is_scalar()) return x.tensor().shape();
+  if (x.is_scalar() || y.is_scalar()) return shape_of(x.is_scalar() ? y : x);
   return broadcast(x.tensor().shape(), y.tensor().shape(), op);
 }
 

@@ -9,8 +9,8 @@ import typing as _typing
 from importlib import import_module as _import_module
 
 from lamina import _core
-from lamina._core import __version__
 from lamina.size import Size
+from lamina.version import __version__
 
 _core.set_size_type(Size)
 
@@ -88,7 +88,8 @@ def __getattr__(name: str) -> _typing.Any:
         found = getattr(_import_module("lamina.foreach"), name)
     else:
         try:
-            found = None if name.startswith("_") else _import_module(f"lamina.{name}")
+            hidden = name.startswith("_") and name != "_dynamo"
+            found = None if hidden else _import_module(f"lamina.{name}")
         except ModuleNotFoundError as error:
             if error.name != f"lamina.{name}":  # a module of ours that misses what it needs
                 raise

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from lamina import __version__
+    from lamina.version import lamina as release
 
     listed = "\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items())
     parser = argparse.ArgumentParser(
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"commands:\n{listed}\n\n'lamina COMMAND --help' says more, with examples.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"lamina {__version__}")
+    parser.add_argument("--version", action="version", version=f"lamina {release}")
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help="what to do")
     return parser
 

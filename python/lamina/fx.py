@@ -1,10 +1,22 @@
-"""What code says to PyTorch's tracer, which is not here: ``wrap``, a remark that changes nothing."""
+"""What code says to PyTorch's tracer, which is not here: ``wrap``, a remark that changes nothing, and
+``Proxy``, by which code asks whether it is being traced."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["wrap"]
+__all__ = ["Proxy", "wrap"]
+
+
+class Proxy:
+    """What a tracer passes instead of a tensor: nothing is one here.
+
+    Raises:
+        RuntimeError: always.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("Proxy: lamina has no tracer")
 
 
 def wrap(fn_or_name: Any) -> Any:

@@ -146,6 +146,8 @@ def _inherit() -> None:
         setattr(Tensor, f"{name}_", in_place.in_place(_later(f"lamina.{WHERE[name]}", name)))
     for name in MEMORY.split():
         setattr(Tensor, name, _later("lamina.tensor_memory", name))
+    for name in ("storage", "untyped_storage"):
+        setattr(Tensor, name, _later("lamina.storage", name))
     for method in tensor_method.METHODS:
         setattr(Tensor, method.__name__, method)
     for name, target in tensor_method.CONVERSIONS.items():

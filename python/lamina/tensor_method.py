@@ -58,6 +58,11 @@ def cpu(self: Tensor) -> Tensor:
     return self
 
 
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """Raises RuntimeError: there is no GPU, and no way to it. Ask ``lamina.cuda.is_available()`` first."""
+    return to(self, "cuda" if device is None else device, non_blocking=non_blocking)
+
+
 def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The name of the tensor's type, or the tensor converted to a dtype or to the type of that name."""
     return type_name(self.dtype) if dtype is None else self._to(dtype_from(dtype, "type"))
@@ -365,6 +370,7 @@ METHODS = (
     apply_,
     bernoulli_,
     cpu,
+    cuda,
     expand_as,
     is_set_to,
     map_,

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a row for each operation: the least time of many, and what that means."""
     if args.threads is not None:
         lamina.set_num_threads(args.threads)
-    print(f"lamina {lamina.__version__}, {lamina._core.isa()}, {lamina.get_num_threads()} threads")
+    print(f"lamina {lamina.version.lamina}, {lamina._core.isa()}, {lamina.get_num_threads()} threads")
     with lamina.no_grad():
         for name, step, amount, unit in rows():
             seconds = least(step, args.seconds)

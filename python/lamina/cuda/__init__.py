@@ -80,6 +80,10 @@ def set_rng_state_all(new_states: Any) -> None:
     """Sets the generators of all GPUs, of which there are none."""
 
 
+class OutOfMemoryError(RuntimeError):
+    """What PyTorch raises where a GPU's memory is full: never here. The CPU raises MemoryError."""
+
+
 def _absent(word: str) -> Any:
     def refuse(*args: Any, **kwargs: Any) -> NoReturn:
         raise AssertionError(f"{word}: lamina has no CUDA; ask cuda.is_available() first")
@@ -89,6 +93,8 @@ def _absent(word: str) -> Any:
     return refuse
 
 
+Event = _absent("Event")
+Stream = _absent("Stream")
 current_device = _absent("current_device")
 current_stream = _absent("current_stream")
 get_device_capability = _absent("get_device_capability")
@@ -96,5 +102,7 @@ get_device_name = _absent("get_device_name")
 get_device_properties = _absent("get_device_properties")
 init = _absent("init")
 mem_get_info = _absent("mem_get_info")
+memory_summary = _absent("memory_summary")
+reset_peak_memory_stats = _absent("reset_peak_memory_stats")
 set_device = _absent("set_device")
 synchronize = _absent("synchronize")

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from lamina._core import Tensor
 
 
+class Kind(NamedTuple):
+    """How a class of one's own is a nest: taken apart into items and a context, and put together of them."""
+
+    apart: Callable[[Any], tuple[Iterable[Any], Any]]
+    together: Callable[[Iterable[Any], Any], Any]
+    name: str | None  # in what is written down of a form
+
+
+KINDS: dict[type, Kind] = {}  # asked before tuple, list and dict, and by the very type
+
+
+def is_leaf(tree: Any) -> bool:
+    """Whether it is taken as a whole."""
+    return type(tree) not in KINDS and not isinstance(tree, (tuple, list, dict))
+
+
 def leaves(tree: Any) -> list[Any]:
-    """What is no tuple, list or dict, in order."""
+    """What is no tuple, list, dict or one of KINDS, in order."""
+    kind = KINDS.get(type(tree))
+    if kind is not None:
+        return [leaf for item in kind.apart(tree)[0] for leaf in leaves(item)]
     if isinstance(tree, dict):
         return [leaf for item in tree.values() for leaf in leaves(item)]
     if isinstance(tree, (tuple, list)):
@@ -19,6 +38,10 @@ def leaves(tree: Any) -> list[Any]:
 
 def rebuilt(tree: Any, values: Iterator[Any]) -> Any:
     """The same nest with the next of ``values`` for each leaf."""
+    kind = KINDS.get(type(tree))
+    if kind is not None:
+        inner, context = kind.apart(tree)
+        return kind.together([rebuilt(item, values) for item in inner], context)
     if isinstance(tree, dict):
         return type(tree)((key, rebuilt(item, values)) for key, item in tree.items())
     if isinstance(tree, (tuple, list)):

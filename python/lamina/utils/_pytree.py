@@ -12,6 +12,7 @@ from lamina.func import tree as nest
 __all__ = [
     "PyTree",
     "TreeSpec",
+    "register_pytree_node",
     "tree_all",
     "tree_any",
     "tree_flatten",
@@ -33,7 +34,7 @@ class TreeSpec:
     def __init__(self, tree: PyTree) -> None:
         self._form = nest.mapped(lambda leaf: None, tree)
         self.num_leaves = len(nest.leaves(tree))
-        self.type = type(tree) if isinstance(tree, (tuple, list, dict)) else None
+        self.type = None if nest.is_leaf(tree) else type(tree)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TreeSpec) and self.type == other.type and self._form == other._form
@@ -41,11 +42,34 @@ class TreeSpec:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"TreeSpec({nest.mapped(lambda leaf: '*', self._form)!r})"
+        kind = nest.KINDS.get(self.type) if self.type else None
+        named = f"{kind.name}: " if kind and kind.name else ""
+        return f"TreeSpec({named}{nest.mapped(lambda leaf: '*', self._form)!r})"
 
     def unflatten(self, leaves: Iterable[Any]) -> PyTree:
         """The nest around ``leaves``; see ``tree_unflatten``."""
         return tree_unflatten(leaves, self)
+
+
+def register_pytree_node(
+    cls: type,
+    flatten_fn: Callable[[Any], tuple[Iterable[Any], Any]],
+    unflatten_fn: Callable[[Iterable[Any], Any], Any],
+    *,
+    serialized_type_name: str | None = None,
+) -> None:
+    """Take values of the class ``cls`` apart as well: ``flatten_fn`` gives their items and a context,
+    ``unflatten_fn`` makes one of both. ``serialized_type_name`` names the class where it is printed.
+
+    Raises:
+        TypeError: ``cls`` is no class.
+        ValueError: it is registered already.
+    """
+    if not isinstance(cls, type):
+        raise TypeError(f"register_pytree_node: expected a class, got {type(cls).__name__}")
+    if cls in nest.KINDS:
+        raise ValueError(f"register_pytree_node: {cls} is registered already")
+    nest.KINDS[cls] = nest.Kind(flatten_fn, unflatten_fn, serialized_type_name)
 
 
 def tree_flatten(tree: PyTree) -> tuple[list[Any], TreeSpec]:

@@ -163,6 +163,14 @@ class Module(Hooks, State):
         """Move all parameters and buffers to the CPU."""
         return self.to("cpu")
 
+    def cuda(self: Self, device: Any = None) -> Self:
+        """Itself if it has neither parameters nor buffers: there is no GPU to move them to.
+
+        Raises:
+            RuntimeError: it has some.
+        """
+        return self._apply(lambda tensor: tensor.cuda(device))
+
     # Printing
 
     def _get_name(self) -> str:
