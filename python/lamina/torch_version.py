@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 __all__ = ["TorchVersion"]
@@ -10,8 +9,9 @@ __all__ = ["TorchVersion"]
 
 def _release(version: Any) -> tuple[int, ...]:
     """The numbers of ``2.13.0+cpu`` or ``(2, 13)``, without zeros at the end: 2 is 2.0."""
-    parts = version if isinstance(version, tuple) else re.match(r"[\d.]*", str(version))[0].split(".")  # type: ignore[index]
-    numbers = [int(part) for part in parts if str(part).isdigit()]
+    text = str(version).partition("+")[0].split(".")
+    parts = version if isinstance(version, tuple) else [part for part in text if part.isdigit()]
+    numbers = [int(part) for part in parts]
     while numbers and not numbers[-1]:
         numbers.pop()
     return tuple(numbers)
