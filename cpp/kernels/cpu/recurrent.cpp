@@ -19,14 +19,13 @@ struct Pass {
   T* y;  // this direction's columns
   int64_t y_row;
   T *ih, *hh, *hr;  // packed: unit by unit panel, the gates side by side
-  T* bias;          // of the input's products, or null
+  T* bias;          // sums, in parts as the gates
   T* states[2];     // (batch, state_row): before and after a step, in turn
   T* inner;         // h' before the projection
   T* ahead;         // gates of the steps ahead, where they are not kept
   int64_t inner_row, ahead_steps;
   void* product_scratch;
 
-  const T* bias_hh() const { return static_cast<const T*>(given->weight.bias_hh); }
   T* kept() const { return static_cast<T*>(given->gates); }
 
   // The gates of rows from r0 on, where the steps computed ahead begin with the block-th.
@@ -58,7 +57,7 @@ Pass<T> pass_of(const Layer<T>& layer, int direction, const void* x, Carver& car
     pass.hh = carver.take<T>(units * layer.out);
     if (p.projection) pass.hr = carver.take<T>(layer.out_panels * panel * p.hidden);
   }
-  pass.bias = carver.take<T>(layer.gates * p.hidden);
+  pass.bias = carver.take<T>(layer.parts * p.hidden);
   for (T*& state : pass.states) state = carver.take<T>(p.batch() * layer.state_row);
   pass.inner_row = p.hidden + 16;
   if (p.projection) pass.inner = carver.take<T>(p.batch() * pass.inner_row);
@@ -83,11 +82,15 @@ void prepare(const Pass<T>& pass) {
                 pass.hh + g * panel * layer.out);
   }
   if (pass.hr) pack_panels(static_cast<const T*>(w.hr), 1, p.hidden, p.hidden, layer.out, 1, pass.hr);
-  // The bias of Gru's b_n stays apart, all others are one sum.
-  const int64_t apart = p.cell == Cell::Gru ? 2 * p.hidden : layer.gates * p.hidden;
-  const T *bias_ih = static_cast<const T*>(w.bias_ih), *bias_hh = pass.bias_hh();
-  for (int64_t i = 0; i < layer.gates * p.hidden; i++)
-    pass.bias[i] = bias_ih ? bias_ih[i] + (i < apart ? bias_hh[i] : T(0)) : T(0);
+  const T *bias_ih = static_cast<const T*>(w.bias_ih), *bias_hh = static_cast<const T*>(w.bias_hh);
+  const int64_t whole = layer.gates * p.hidden, apart = p.cell == Cell::Gru ? 2 * p.hidden : whole;
+  // The two biases of Gru's n stay apart, all others are one sum.
+  for (int64_t i = 0; i < layer.parts * p.hidden; i++) {
+    pass.bias[i] = !bias_ih    ? T(0)
+                   : i < apart ? bias_ih[i] + bias_hh[i]
+                   : i < whole ? bias_ih[i]
+                               : bias_hh[i - p.hidden];
+  }
   const T *h = static_cast<const T*>(pass.given->h), *c = static_cast<const T*>(pass.given->c);
   for (int64_t r = 0; r < p.batch(); r++) {
     for (T* state : pass.states)
@@ -97,38 +100,37 @@ void prepare(const Pass<T>& pass) {
 }
 
 // The input's products of rows [r0, r1) and panels of units [u0, u1), for the steps that begin with the
-// block-th.
+// block-th: panel by panel, so that each is read once for all of these steps.
 template <class T>
 void multiply_input(const Pass<T>& pass, int64_t block, int64_t r0, int64_t r1, int64_t u0, int64_t u1) {
   const Layer<T>& layer = *pass.layer;
   const Recurrent& p = layer.p;
-  const auto multiply = [&](int64_t row, int64_t rows, T* gates) {
-    for (int64_t u = u0; u < u1; u++) {
-      PanelProduct<T> products[4];
-      for (int64_t g = 0; g < layer.gates; g++) {
-        const int64_t column = g * p.hidden + u * TileSize<T>::columns;
-        products[g] = {rows,
-                       p.input,
-                       pass.x + row * p.input,
-                       p.input,
-                       pass.ih + (u * layer.gates + g) * p.input * TileSize<T>::columns,
-                       gates + column,
-                       layer.pitch,
-                       layer.panel_columns(u, p.hidden),
-                       T(0),
-                       pass.bias + column};
-      }
-      multiply_panels(products, layer.gates);
-    }
-  };
   const int64_t end = min_of(p.steps, block + pass.ahead_steps), first = pass.first_of(block);
-  if (layer.sharing.jobs == 1) {
-    const int64_t begin = layer.offsets[first], rows = layer.offsets[first + end - block] - begin;
-    return multiply(begin, rows, pass.gates_at(pass.direction == 0 ? block : end - 1, block, 0));
-  }
-  for (int64_t i = block; i < end; i++) {
-    const int64_t t = layer.step(pass.direction, i), rows = min_of(r1, p.sizes[t]) - r0;
-    if (rows > 0) multiply(layer.offsets[t] + r0, rows, pass.gates_at(i, block, r0));
+  const bool together = layer.sharing.jobs == 1;
+  for (int64_t j = u0 * layer.gates; j < u1 * layer.gates; j++) {
+    const int64_t u = j / layer.gates, column = j % layer.gates * p.hidden + u * TileSize<T>::columns;
+    PanelProduct<T> product = {};
+    product.k = product.a_row = p.input;
+    product.panel = pass.ih + j * p.input * TileSize<T>::columns;
+    product.c_row = layer.pitch;
+    product.columns = layer.panel_columns(u, p.hidden);
+    product.turns = together ? 1 : end - block;
+    const auto multiply = [&](int64_t row, int64_t rows, T* gates) {
+      product.rows = rows;
+      product.a = pass.x + row * p.input;
+      product.c = gates + column;
+      multiply_panels(&product, 1);
+      product.turn++;
+    };
+    if (together) {
+      const int64_t begin = layer.offsets[first], rows = layer.offsets[first + end - block] - begin;
+      multiply(begin, rows, pass.gates_at(pass.direction == 0 ? block : end - 1, block, 0));
+      continue;
+    }
+    for (int64_t i = block; i < end; i++) {
+      const int64_t t = layer.step(pass.direction, i), rows = min_of(r1, p.sizes[t]) - r0;
+      if (rows > 0) multiply(layer.offsets[t] + r0, rows, pass.gates_at(i, block, r0));
+    }
   }
 }
 
@@ -148,6 +150,7 @@ void step_units(const Pass<T>& pass, int64_t i, int64_t block, int64_t r0, int64
   cells.hidden = p.hidden;
   cells.gates = pass.gates_at(i, block, r0);
   cells.gates_row = layer.pitch;
+  cells.bias = pass.bias;
   cells.before = pass.states[i % 2] + r0 * layer.state_row;
   cells.before_row = layer.state_row;
   cells.after =
@@ -174,8 +177,7 @@ void step_units(const Pass<T>& pass, int64_t i, int64_t block, int64_t r0, int64
                              cells.gates + column + (apart ? p.hidden : 0),
                              layer.pitch,
                              layer.panel_columns(v, p.hidden),
-                             apart ? T(0) : T(1),
-                             apart && pass.bias_hh() ? pass.bias_hh() + column : nullptr};
+                             !apart};
       }
     }
     if (count > 0) multiply_panels(products, count);
@@ -203,8 +205,7 @@ void project(const Pass<T>& pass, int64_t i, int64_t r0, int64_t r1, int64_t j0,
                                      after + j * width,
                                      layer.state_row,
                                      layer.panel_columns(j, layer.out),
-                                     T(0),
-                                     nullptr};
+                                     false};
     multiply_panels(&product, 1);
   }
   const int64_t begin = j0 * width, n = min_of(layer.out, j1 * width) - begin;
@@ -259,7 +260,7 @@ void plain_products(const Pass<T>& pass, int64_t i, F&& f) {
     for (int64_t j = 0; j < p.steps; j++) {
       const int64_t t = layer.step(pass.direction, j);
       f(plain_product(p.dtype, p.sizes[t], columns, p.input, pass.x + layer.offsets[t] * p.input, p.input, ih,
-                      1, p.input, pass.gates_at(j, 0, 0), layer.pitch, 0, pass.bias));
+                      1, p.input, pass.gates_at(j, 0, 0), layer.pitch, 0, static_cast<const T*>(nullptr)));
     }
     return;
   }
@@ -271,8 +272,7 @@ void plain_products(const Pass<T>& pass, int64_t i, F&& f) {
                   static_cast<const T*>(nullptr)));
   if (p.cell == Cell::Gru)
     f(plain_product(p.dtype, rows, hidden, out, h, layer.state_row, hh + 2 * hidden * out, 1, out,
-                    gates + 3 * hidden, layer.pitch, 0,
-                    pass.bias_hh() ? pass.bias_hh() + 2 * hidden : nullptr));
+                    gates + 3 * hidden, layer.pitch, 0, static_cast<const T*>(nullptr)));
 }
 template <class T>
 Gemm plain_projection(const Pass<T>& pass, int64_t i) {

@@ -17,6 +17,7 @@ struct CellStep {
   int64_t hidden;
   T* gates;  // sums of the products, replaced by the activated gates
   int64_t gates_row;
+  const T* bias;    // (gate_parts * hidden): added to the sums
   const T* before;  // h
   T* after;         // h'
   int64_t before_row, after_row;
@@ -30,10 +31,11 @@ template <class T, bool relu>
 static void rnn_cells(const CellStep<T>& s) {
   using V = Vec<T>;
   for (int64_t r = 0; r < s.rows; r++) {
-    const T* sums = s.gates + r * s.gates_row + s.begin;
+    const T *sums = s.gates + r * s.gates_row + s.begin, *bias = s.bias + s.begin;
     T *after = s.after + r * s.after_row + s.begin, *y = s.y + r * s.y_row + s.begin;
     for_vectors<V>(s.end - s.begin, [&](int64_t u, auto lanes) {
-      const V sum = get_lanes(sums + u, lanes), h = relu ? max(zero<V>(), sum) : tanh(sum);
+      const V sum = get_lanes(sums + u, lanes) + get_lanes(bias + u, lanes);
+      const V h = relu ? max(zero<V>(), sum) : tanh(sum);
       put_lanes(after + u, h, lanes);
       put_lanes(y + u, h, lanes);
     });
@@ -44,16 +46,18 @@ static void rnn_cells(const CellStep<T>& s) {
 template <class T>
 static void lstm_cells(const CellStep<T>& s) {
   using V = Vec<T>;
+  const T *bias_i = s.bias + s.begin, *bias_f = bias_i + s.hidden, *bias_g = bias_f + s.hidden,
+          *bias_o = bias_g + s.hidden;
   for (int64_t r = 0; r < s.rows; r++) {
     T *at_i = s.gates + r * s.gates_row + s.begin, *at_f = at_i + s.hidden, *at_g = at_f + s.hidden,
       *at_o = at_g + s.hidden;
     T *at_c = s.c + r * s.hidden + s.begin, *cells = s.cells ? s.cells + r * s.hidden + s.begin : nullptr;
     T *after = s.after + r * s.after_row + s.begin, *y = s.y ? s.y + r * s.y_row + s.begin : nullptr;
     for_vectors<V>(s.end - s.begin, [&](int64_t u, auto lanes) {
-      const auto qi = sigmoid_fraction(get_lanes(at_i + u, lanes));
-      const auto qf = sigmoid_fraction(get_lanes(at_f + u, lanes));
-      const auto qg = tanh_fraction(get_lanes(at_g + u, lanes));
-      const auto qo = sigmoid_fraction(get_lanes(at_o + u, lanes));
+      const auto qi = sigmoid_fraction(get_lanes(at_i + u, lanes) + get_lanes(bias_i + u, lanes));
+      const auto qf = sigmoid_fraction(get_lanes(at_f + u, lanes) + get_lanes(bias_f + u, lanes));
+      const auto qg = tanh_fraction(get_lanes(at_g + u, lanes) + get_lanes(bias_g + u, lanes));
+      const auto qo = sigmoid_fraction(get_lanes(at_o + u, lanes) + get_lanes(bias_o + u, lanes));
       const V two = qi.below * qf.below, others = qg.below * qo.below;
       const V inverse = quotient(constant<V>(1), two * others), of_two = inverse * others,
               of_others = inverse * two;
@@ -77,17 +81,20 @@ static void lstm_cells(const CellStep<T>& s) {
 template <class T>
 static void gru_cells(const CellStep<T>& s, bool keeps) {
   using V = Vec<T>;
+  const T *bias_r = s.bias + s.begin, *bias_z = bias_r + s.hidden, *bias_n = bias_z + s.hidden,
+          *bias_b = bias_n + s.hidden;
   for (int64_t r = 0; r < s.rows; r++) {
     T *at_r = s.gates + r * s.gates_row + s.begin, *at_z = at_r + s.hidden, *at_n = at_z + s.hidden,
       *at_b = at_n + s.hidden;
     const T* before = s.before + r * s.before_row + s.begin;
     T *after = s.after + r * s.after_row + s.begin, *y = s.y + r * s.y_row + s.begin;
     for_vectors<V>(s.end - s.begin, [&](int64_t u, auto lanes) {
-      const auto qr = sigmoid_fraction(get_lanes(at_r + u, lanes));
-      const auto qz = sigmoid_fraction(get_lanes(at_z + u, lanes));
+      const auto qr = sigmoid_fraction(get_lanes(at_r + u, lanes) + get_lanes(bias_r + u, lanes));
+      const auto qz = sigmoid_fraction(get_lanes(at_z + u, lanes) + get_lanes(bias_z + u, lanes));
       const V inverse = quotient(constant<V>(1), qr.below * qz.below);
       const V reset = qr.above * (qz.below * inverse), z = qz.above * (qr.below * inverse);
-      const V n = tanh(fma(reset, get_lanes(at_b + u, lanes), get_lanes(at_n + u, lanes)));
+      const V b = get_lanes(at_b + u, lanes) + get_lanes(bias_b + u, lanes);
+      const V a = get_lanes(at_n + u, lanes) + get_lanes(bias_n + u, lanes), n = tanh(fma(reset, b, a));
       const V h = fma(z, get_lanes(before + u, lanes) - n, n);
       put_lanes(after + u, h, lanes);
       put_lanes(y + u, h, lanes);
@@ -95,6 +102,7 @@ static void gru_cells(const CellStep<T>& s, bool keeps) {
         put_lanes(at_r + u, reset, lanes);
         put_lanes(at_z + u, z, lanes);
         put_lanes(at_n + u, n, lanes);
+        put_lanes(at_b + u, b, lanes);
       }
     });
   }

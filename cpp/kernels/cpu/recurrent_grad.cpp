@@ -79,8 +79,7 @@ void project_back(const Way<T>& way, int64_t t, int64_t r0, int64_t rows, int64_
                                      way.inner + r0 * way.inner_row + u * width,
                                      way.inner_row,
                                      layer.panel_columns(u, p.hidden),
-                                     T(0),
-                                     nullptr};
+                                     false};
     multiply_panels(&product, 1);
   }
 }
@@ -147,12 +146,12 @@ void send(const Way<T>& way, int64_t t, int64_t r0, int64_t rows, int64_t j0, in
                          grad,      layer.pitch,
                          panel,     way.grad_h() + r0 * layer.out + i * width,
                          layer.out, layer.panel_columns(i, layer.out),
-                         T(gru),    nullptr};
+                         gru};
       rest[count] = products[count];
       rest[count].k = p.hidden;
       rest[count].a += 3 * p.hidden;
       rest[count].panel += first * width;
-      rest[count++].beta = 1;
+      rest[count++].adds = true;
     }
     multiply_panels(products, count);
     if (gru) multiply_panels(rest, count);

@@ -8,7 +8,7 @@
 
 namespace lamina::LAMINA_ISA {
 
-// c = beta * c + a @ panel + bias.
+// c = a @ panel, or added to c.
 template <class T>
 struct PanelProduct {
   int64_t rows, k;
@@ -18,8 +18,10 @@ struct PanelProduct {
   T* c;
   int64_t c_row;
   int64_t columns;
-  T beta;
-  const T* bias;  // or null
+  bool adds;
+  // What lies behind a part of a panel is read next, so it is fetched meanwhile: by all of the products with
+  // the same panel together, of which this is one.
+  int64_t turn = 0, turns = 1;
 };
 
 // Steps along k for which a panel stays in the first-level cache while tiles of rows pass by.
@@ -34,36 +36,116 @@ static int64_t panels_of(int64_t columns) {
   return chunks_of(columns, TileSize<T>::columns);
 }
 
+// A part of a product whose sums stay in registers. Beside gemm's tile it ends in less, and fetches.
 template <class T>
-static Tile<T> tile_of(const PanelProduct<T>& p, int64_t place) {
+struct PanelTile {
+  int64_t k;
+  const T* a;
+  int64_t a_row;
+  const T* panel;
+  T* c;
+  int64_t c_row;
+  int last;  // columns in the last vector
+  bool adds;
+  const T* next;  // cache lines that are fetched meanwhile
+  int64_t next_lines;
+};
+
+template <class T>
+LAMINA_INLINE void put_sum(const PanelTile<T>& t, Vec<T> sum, int row, int column, int n) {
+  using V = Vec<T>;
+  T* c = t.c + row * t.c_row + column;
+  if (n == V::width) {
+    store(c, t.adds ? sum + load<V>(c) : sum);
+  } else {
+    store_n(c, t.adds ? sum + load_n<V>(c, n) : sum, n);
+  }
+}
+
+template <class T, int rows, int vectors>
+static void panel_tile(const PanelTile<T>& t) {
+  using V = Vec<T>;
+  constexpr int64_t line = 64 / sizeof(T);
+  V sum[rows][vectors];
+  for (int i = 0; i < rows; i++) {
+    for (int v = 0; v < vectors; v++) sum[i][v] = zero<V>();
+  }
+  // A pointer for each three rows: the other two are reached by an index register, so none is spilled.
+  constexpr int groups = (rows + 2) / 3;
+  const int64_t a_row = t.a_row, k = t.k;
+  const T *a[groups], *b = t.panel;
+  for (int g = 0; g < groups; g++) a[g] = t.a + 3 * g * a_row;
+  const auto step = [&]() __attribute__((always_inline)) {
+    V b_vector[vectors];
+    for (int v = 0; v < vectors; v++) b_vector[v] = load<V>(b + v * V::width);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+      const V a_value = set<V>(a[i / 3][(i % 3) * a_row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; v++) sum[i][v] = fma(a_value, b_vector[v], sum[i][v]);
+    }
+    for (int g = 0; g < groups; g++) a[g]++;
+    b += TileSize<T>::columns;
+  };
+  int64_t p = 0;
+  for (const int64_t first = min_of(rows * vectors, k); p < first; p++) {
+    __builtin_prefetch(t.c + p / vectors * t.c_row + p % vectors * V::width);
+    step();
+  }
+  const T* next = t.next;
+  for (const int64_t fetched = min_of(k, p + t.next_lines); p < fetched; p++) {
+    __builtin_prefetch(next, 0, 2);  // to the second-level cache
+    next += line;
+    step();
+  }
+  for (; p < k; p++) step();
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++)
+      put_sum(t, sum[i][v], i, v * V::width, v == vectors - 1 ? t.last : V::width);
+  }
+}
+
+template <class T>
+using PanelFunction = void (*)(const PanelTile<T>&);
+template <class T, int most = TileSize<T>::rows>
+static PanelFunction<T> panel_function(int rows, bool two) {
+  if (rows == most) return two ? panel_tile<T, most, 2> : panel_tile<T, most, 1>;
+  if constexpr (most > 1) return panel_function<T, most - 1>(rows, two);
+  return nullptr;
+}
+
+template <class T>
+static PanelTile<T> tile_of(const PanelProduct<T>& p, int64_t place) {
   const int width = Vec<T>::width;
-  Tile<T> t = {};
-  t.k = min_of(kPanelDepth, p.k - place);
-  t.a = p.a + place;
-  t.a_row = p.a_row;
-  t.a_k = 1;
-  t.b = p.panel + place * TileSize<T>::columns;
-  t.b_k = TileSize<T>::columns;
-  t.c = p.c;
-  t.c_row = p.c_row;
-  t.last = static_cast<int>(p.columns > width ? p.columns - width : p.columns);
-  t.alpha = 1;
-  t.beta = place == 0 ? p.beta : T(1);
-  t.column_bias = place == 0 ? p.bias : nullptr;
-  return t;
+  return {min_of(kPanelDepth, p.k - place),
+          p.a + place,
+          p.a_row,
+          p.panel + place * TileSize<T>::columns,
+          p.c,
+          p.c_row,
+          static_cast<int>(p.columns > width ? p.columns - width : p.columns),
+          p.adds || place > 0,
+          nullptr,
+          0};
 }
 
 template <class T>
 static void multiply_panel(const PanelProduct<T>& p) {
+  constexpr int64_t width = TileSize<T>::columns, line = 64 / sizeof(T);
   const Cut cut = cut_of(p.rows, TileSize<T>::rows);
-  const int vectors = p.columns > Vec<T>::width ? 2 : 1;
+  const bool two = p.columns > Vec<T>::width;
   for (int64_t place = 0; place < p.k; place += kPanelDepth) {
-    Tile<T> t = tile_of(p, place);
+    PanelTile<T> t = tile_of(p, place);
     const T* a = t.a;
+    t.next_lines = chunks_of(t.k * width, line * cut.count * p.turns);
+    t.next = t.panel + t.k * width + p.turn * cut.count * t.next_lines * line;
     for (int64_t i = 0; i < cut.count; i++) {
       t.a = a + cut.start(i) * p.a_row;
       t.c = p.c + cut.start(i) * p.c_row;
-      tile_function<T, Reading::Steps>(cut.rows(i), vectors)(t);
+      panel_function<T>(cut.rows(i), two)(t);
+      t.next += t.next_lines * line;
     }
   }
 }
@@ -96,11 +178,11 @@ static void multiply_wide(const PanelProduct<T>* products) {
       }
     }
     for (int j = 0; j < panels; j++) {
-      const Tile<T> t = tile_of(products[j], place);
+      const PanelTile<T> t = tile_of(products[j], place);
       const bool two = products[j].columns > V::width;
       for (int i = 0; i < rows; i++) {
-        finish(t, sum[j][i][0], i, 0, two ? V::width : t.last);
-        if (two) finish(t, sum[j][i][1], i, V::width, t.last);
+        put_sum(t, sum[j][i][0], i, 0, two ? V::width : t.last);
+        if (two) put_sum(t, sum[j][i][1], i, V::width, t.last);
       }
     }
   }

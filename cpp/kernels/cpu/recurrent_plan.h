@@ -11,7 +11,7 @@ namespace lamina::LAMINA_ISA {
 // The packed weight of the state that a core's second-level cache keeps beside all else.
 constexpr int64_t kStateBytes = 3 << 19;
 // Elements of gates that are computed from the input before the steps use them: they stay in the cache.
-constexpr int64_t kAheadSize = 1 << 18;
+constexpr int64_t kAheadSize = 1 << 17;
 // Below so many steps packing the weights costs more than it saves.
 constexpr int64_t kPackedSteps = 4;
 // The fewest rows that a thread takes on its own, in multiples of which they are shared.
