@@ -32,6 +32,8 @@ struct Pool {
   alignas(64) int32_t sleeping = 0;
   alignas(64) int32_t busy = 0;
   int32_t workers = 0;
+  int32_t late = 0;  // jobs on end that were done before a sleeping worker woke up
+  pthread_t worker[kMaxThreads] = {};
   pid_t process = 0;
   // the job
   void (*body)(void* self, int64_t chunk) = nullptr;
@@ -101,6 +103,18 @@ void* worker(void* index) {
   return nullptr;
 }
 
+// The system likes to begin and to wake a thread where its maker runs, and may leave both there for tens of
+// milliseconds. Forbidden that processor for a moment, the thread moves to another.
+void move_away(pthread_t thread) {
+  cpu_set_t all;
+  const int here = sched_getcpu();
+  if (here < 0 || sched_getaffinity(0, sizeof(all), &all) != 0 || CPU_COUNT(&all) < 2) return;
+  cpu_set_t others = all;
+  CPU_CLR(here, &others);
+  if (pthread_setaffinity_np(thread, sizeof(others), &others) == 0)
+    pthread_setaffinity_np(thread, sizeof(all), &all);
+}
+
 void start_workers(int64_t threads) {
   // Signals belong to the threads of the program.
   sigset_t all, before;
@@ -110,8 +124,9 @@ void start_workers(int64_t threads) {
     pthread_t thread;
     const intptr_t index = pool.workers + 1;
     if (pthread_create(&thread, nullptr, worker, reinterpret_cast<void*>(index)) != 0) break;
+    move_away(thread);
     pthread_detach(thread);
-    pool.workers++;
+    pool.worker[pool.workers++] = thread;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
@@ -130,6 +145,10 @@ void run_shared(int64_t chunks, int64_t threads, void (*body)(void* self, int64_
     syscall(SYS_futex, &pool.round, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
   work(0);
   __atomic_store_n(&pool.open_round, 0u, __ATOMIC_SEQ_CST);
+  pool.late = read(pool.sleeping) > 0 ? pool.late + 1 : 0;
+  if (pool.late > 1 && (pool.late & (pool.late - 1)) == 0) {  // ever more seldom, if it is of no use
+    for (int32_t i = 0; i < pool.workers; i++) move_away(pool.worker[i]);
+  }
   for (int i = 0; read(pool.inside) != 0; i++)
     i < kSpinsOfCaller ? pause_briefly() : static_cast<void>(sched_yield());
 }
@@ -145,7 +164,7 @@ void set_threads(int n) {
   if (pool.process == getpid()) return;
   // The first call, or the first in a forked child, where the parent's threads do not exist.
   pool.process = getpid();
-  pool.workers = pool.inside = pool.sleeping = pool.busy = 0;
+  pool.workers = pool.inside = pool.sleeping = pool.busy = pool.late = 0;
   pool.open_round = 0;
 }
 
