@@ -286,6 +286,13 @@ struct Kernels {
   // Lays out a weight for many convolutions; 0 bytes where it is read best as it is.
   void (*conv2d_pack)(const Conv2d&, const void* w, void* packed);
   size_t (*conv2d_pack_size)(const Conv2d&);
+  // The convolution c of what `first` and its end make of x, which is written nowhere: first_end.packed holds
+  // the weight as conv2d_chain_pack lays it out. 0 bytes of scratch: there is no way to do both at once.
+  void (*conv2d_chain)(const Conv2d& first, const ConvEnd& first_end, const Conv2d& c, const ConvEnd& end,
+                       const void* x, const void* w, void* y, void* scratch);
+  size_t (*conv2d_chain_scratch)(const Conv2d& first, const Conv2d& c);
+  void (*conv2d_chain_pack)(const Conv2d& first, const void* w, void* packed);
+  size_t (*conv2d_chain_pack_size)(const Conv2d& first);
   void (*conv2d_grad_input)(const Conv2d&, const void* g, const void* w, void* dx, void* scratch);
   size_t (*conv2d_grad_input_scratch)(const Conv2d&);
   void (*conv2d_grad_weight)(const Conv2d&, const void* g, const void* x, void* dw, void* scratch);

@@ -148,8 +148,12 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window
   const Problem problem{x.shape(), w.shape(), window, groups};
   if (may_wait && x.dtype() == Dtype::Float32 && !recording(x, w, bias)) {
     const Geometry geo = problem.geometry(x.dtype());
-    x.data();  // what x waits for comes first
-    if (numel_of(geo.y, "conv2d")) return put_off(geo.y, work_of(geo, x, w, bias));
+    if (numel_of(geo.y, "conv2d")) {
+      const Ref<PendingConv> work = work_of(geo, x, w, bias);
+      if (const Tensor joined = join_conv(x, work, geo.y); joined.defined()) return joined;
+      x.data();  // what x waits for comes first
+      return put_off(geo.y, work);
+    }
   }
   return forward(problem, x, w, bias);
 }

@@ -32,27 +32,38 @@ Tensor pack(const Conv2d& p, const Tensor& w) {
 
 void PendingConv::run(void* out) {
   const auto data = [](const Tensor& t) { return t.defined() ? t.data() : nullptr; };
+  const ConvEnd end = {data(shift), data(add), nullptr, activation};
+  if (first) {
+    const Scratch scratch(x.backend(), x.kernels().conv2d_chain_scratch(first->p, p));
+    return x.kernels().conv2d_chain(first->p,
+                                    {data(first->shift), nullptr, data(first->packed), first->activation}, p,
+                                    end, x.data(), data(w), out, scratch.data());
+  }
   if (!is_final) {
     const Tensors kept = derived({w}, key_of(p, 0), [&] { return Tensors{pack(p, w)}; });
     if (!kept.empty()) packed = kept[0];
   }
   const Kernels& kernels = x.kernels();
   const Scratch scratch(x.backend(), kernels.conv2d_scratch(p));
-  kernels.conv2d(p, {data(shift), data(add), data(packed), activation}, x.data(), data(w), out,
-                 scratch.data());
+  kernels.conv2d(p, {end.shift, end.add, data(packed), activation}, x.data(), data(w), out, scratch.data());
 }
 
 namespace {
 
-// Null but for a whole result of a convolution that is still to come and has room for another step.
-Ref<PendingConv> waiting(const Tensor& x) {
+// Null but for a whole result of a convolution that is still to come.
+Ref<PendingConv> to_come(const Tensor& x) {
   const Ref<Pending> found = x.defined() ? x.storage().pending() : nullptr;
   if (!found) return nullptr;
   const Ref<PendingConv> work(dynamic_cast<PendingConv*>(found.get()));
-  if (!work || recording(x) || work->activation != Epilogue::None || x.offset() != 0 || !x.is_contiguous() ||
-      x.ndim() < 2 || x.size(1) != work->p.oc || x.numel() * 4 != static_cast<int64_t>(x.storage().bytes()))
+  if (!work || recording(x) || x.offset() != 0 || !x.is_contiguous() || x.ndim() < 2 ||
+      x.size(1) != work->p.oc || x.numel() * 4 != static_cast<int64_t>(x.storage().bytes()))
     return nullptr;
   return work;
+}
+// Which has room for another step.
+Ref<PendingConv> waiting(const Tensor& x) {
+  const Ref<PendingConv> work = to_come(x);
+  return work && work->activation == Epilogue::None ? work : nullptr;
 }
 
 Ref<PendingConv> copy_of(const PendingConv& from) {
@@ -60,16 +71,19 @@ Ref<PendingConv> copy_of(const PendingConv& from) {
   work->p = from.p;
   work->x = from.x, work->w = from.w, work->shift = from.shift, work->add = from.add;
   work->packed = from.packed, work->is_final = from.is_final;
+  work->norm = from.norm, work->eps = from.eps, work->first = from.first;
   work->activation = from.activation;
   return work;
 }
 
 bool list_reads(PendingConv& work) {
   bool shared = false;
-  for (const Tensor* t : {&work.x, &work.w, &work.shift, &work.add}) {
-    if (!t->defined()) continue;
-    shared |= t->storage().is_shared();
-    work.reads.push_back(t->storage_ref());
+  Sources all = {work.x, work.w, work.shift, work.add, work.first ? work.first->shift : Tensor()};
+  all.insert(all.end(), work.norm.begin(), work.norm.end());
+  for (const Tensor& t : all) {
+    if (!t.defined()) continue;
+    shared |= t.storage().is_shared();
+    work.reads.push_back(t.storage_ref());
   }
   return !shared;
 }
@@ -105,29 +119,73 @@ Tensor put_off(const Shape& y, Ref<PendingConv> work) {
   return out;
 }
 
-// conv(x, w rstd scale) + (bias - mean) rstd scale + b. The weight is made anew only where one of them
-// changed.
+namespace {
+
+// Weight and shift of conv(x, w rstd scale) + (bias - mean) rstd scale + b.
+Tensors fold(const Tensor& conv_w, const Tensor& conv_b, const Tensor& w, const Tensor& b, const Tensor& mean,
+             const Tensor& var, double eps) {
+  GradMode off(false);
+  const Tensor rstd = rsqrt(ops::add(detach(var), eps));
+  const Tensor scale = w.defined() ? mul(rstd, detach(w)) : rstd;
+  const Tensor shift = mul(conv_b.defined() ? sub(conv_b, detach(mean)) : neg(detach(mean)), scale);
+  return {mul(conv_w, reshape(scale, {scale.numel(), 1, 1, 1})),
+          contiguous(b.defined() ? ops::add(shift, detach(b)) : shift), Tensor()};
+}
+
+// The weight of `first` as a chain reads it.
+Tensor pack_for_chain(const PendingConv& first) {
+  const Sources& norm = first.norm;
+  const Sources sources = norm.empty() ? Sources{first.w} : norm;
+  DerivedKey key = key_of(first.p, first.eps);
+  key.push_back(1);
+  const auto make = [&] {
+    const Tensor w =
+        norm.empty() ? first.w : fold(norm[0], norm[1], norm[2], norm[3], norm[4], norm[5], first.eps)[0];
+    const auto bytes = static_cast<int64_t>(w.kernels().conv2d_chain_pack_size(first.p));
+    const Tensor packed = empty({bytes}, Dtype::UInt8);
+    w.kernels().conv2d_chain_pack(first.p, w.data(), packed.data());
+    return Tensors{packed};
+  };
+  const Tensors kept = derived(sources, key, make);
+  return kept.empty() ? make()[0] : kept[0];
+}
+
+}  // namespace
+
+Tensor join_conv(const Tensor& x, Ref<PendingConv> work, const Shape& y) {
+  const Ref<PendingConv> before = to_come(x);
+  const Conv2d& p = work->p;
+  if (!before || before->first || before->add.defined() || (before->is_final && before->norm.empty()) ||
+      before->p.n != p.n || before->p.oc != p.c || before->p.oh != p.h || before->p.ow != p.w ||
+      !x.kernels().conv2d_chain_scratch(before->p, p))
+    return {};
+  work->first = copy_of(*before);
+  work->first->packed = pack_for_chain(*before);
+  work->x = before->x;
+  before->joined = true;
+  return put_off(y, work);
+}
+
+// The weight is made anew only where one of what it depends on changed.
 Tensor join_batch_norm(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean,
                        const Tensor& var, double eps) {
   const Ref<PendingConv> before = waiting(x);
   if (!before || before->is_final || before->add.defined() || recording(w, b)) return {};
-  GradMode off(false);
   const Ref<PendingConv> work = copy_of(*before);
-  const auto fold = [&] {
-    const Tensor rstd = rsqrt(ops::add(detach(var), eps));
-    const Tensor scale = w.defined() ? mul(rstd, detach(w)) : rstd;
-    const Tensor centre = before->shift.defined() ? sub(before->shift, detach(mean)) : neg(detach(mean));
-    const Tensor shift = mul(centre, scale);
-    return Tensors{mul(before->w, reshape(scale, {scale.numel(), 1, 1, 1})),
-                   contiguous(b.defined() ? ops::add(shift, detach(b)) : shift), Tensor()};
-  };
-  Tensors folded = derived({before->w, before->shift, w, b, mean, var}, key_of(work->p, eps), [&] {
-    Tensors made = fold();
+  work->eps = eps;
+  work->norm = {before->w, before->shift, w, b, mean, var};
+  const auto folded_now = [&] { return fold(before->w, before->shift, w, b, mean, var, eps); };
+  Tensors folded = derived(work->norm, key_of(work->p, eps), [&] {
+    Tensors made = folded_now();
     made[2] = pack(work->p, made[0]);
     if (made[2].defined()) made[0] = Tensor();
     return made;
   });
-  if (folded.empty()) folded = fold();
+  if (folded.empty()) folded = folded_now();
+  // What others may write at any time is not read again.
+  if (std::any_of(work->norm.begin(), work->norm.end(),
+                  [](const Tensor& t) { return t.defined() && t.storage().is_shared(); }))
+    work->norm.clear();
   work->w = folded[0], work->shift = folded[1], work->packed = folded[2];
   work->is_final = true;
   return join(x, *before, work);

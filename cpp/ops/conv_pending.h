@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/walk.h"
+#include "tensor/derived.h"
 
 namespace lamina::ops {
 
@@ -12,6 +13,9 @@ struct PendingConv final : Pending {
   Tensor x, w, shift, add;  // contiguous
   Tensor packed;            // w as the kernel reads it best, if that is kept: then w may be undefined
   bool is_final = false;    // w: recorded, or changed by a batch norm already
+  Sources norm;             // weight, bias, mean and variance of that batch norm, and its eps
+  double eps = 0;
+  Ref<PendingConv> first;  // or the convolution of `first`, which reads x; its w and packed are the chain's
   Epilogue activation = Epilogue::None;
 
   void run(void* out) override;
@@ -20,6 +24,9 @@ struct PendingConv final : Pending {
 // The result of a convolution, computed when it is looked at; at once where its operands are shared with
 // others.
 Tensor put_off(const Shape& y, Ref<PendingConv> work);
+
+// A convolution of x that goes along with the one that x waits for; undefined where it cannot.
+Tensor join_conv(const Tensor& x, Ref<PendingConv> work, const Shape& y);
 
 // The ops that may join a convolution; undefined where they cannot, and then nothing has happened.
 Tensor join_batch_norm(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean,

@@ -1,7 +1,8 @@
 // Convolution and its two ways back, float32 and float64 (the caller casts the halves); no side but n is 0.
 // Which way each one goes: channels by themselves run side by side (conv_depthwise.h); a kernel of one place
 // without padding is a matrix product (conv_product.h); 3x3 goes by Winograd's tiles where there are
-// enough of them; all others read a field (conv_field.h).
+// enough of them; all others read a field (conv_field.h). Two that follow one another: conv_chain.h.
+#include "kernels/cpu/conv_chain.h"
 #include "kernels/cpu/conv_correlate.h"
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_product.h"
@@ -87,6 +88,21 @@ size_t conv2d_pack_size(const Conv2d& c) {
            gemm_pack_size(product_of_group(c, false, 0, nullptr, nullptr, nullptr));
   return is_winograd(c) ? 0
                         : static_cast<size_t>(correlation_of<float>(c, false).weight_size()) * sizeof(float);
+}
+
+void conv2d_chain(const Conv2d& first, const ConvEnd& first_end, const Conv2d& c, const ConvEnd& end,
+                  const void* x, const void* w, void* y, void* scratch) {
+  chain(chain_of(first, c), first_end, End<float>::of(end), static_cast<const float*>(x),
+        static_cast<const float*>(w), static_cast<float*>(y), scratch);
+}
+size_t conv2d_chain_scratch(const Conv2d& first, const Conv2d& c) {
+  return is_chain(first, c) ? chain_of(first, c).bytes() : 0;
+}
+void conv2d_chain_pack(const Conv2d& first, const void* w, void* packed) {
+  pack_chain(first, static_cast<const float*>(w), static_cast<float*>(packed));
+}
+size_t conv2d_chain_pack_size(const Conv2d& first) {
+  return static_cast<size_t>(chunks_of(first.oc, Chain::columns) * Chain::columns * first.c) * sizeof(float);
 }
 
 void conv2d_grad_input(const Conv2d& c, const void* g, const void* w, void* dx, void* scratch) {

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/conv_end.h"
 #include "kernels/cpu/gemm_pack.h"
+#include "kernels/cpu/window.h"
 
 namespace lamina::LAMINA_ISA {
 

@@ -108,39 +108,47 @@ static void write_part(const Compute<S>* from, int64_t from_row, int64_t rows, i
   }
 }
 
-// The activations that are not done in the tile's registers, over rows that have just been computed.
-template <class T, UnaryOp op>
-static void apply(T* c, int64_t c_row, int64_t rows, int64_t columns) {
-  using V = Vec<T>;
-  for (int64_t i = 0; i < rows; i++) {
-    for_vectors<V>(columns, [&](int64_t j, auto lanes) {
-      T* at = c + i * c_row + j;
-      put_lanes(at, UnaryLaw<op>().value(get_lanes(at, lanes), zero<V>(), zero<V>()), lanes);
-    });
+// f(law), where law(x) is what this activation makes of a vector.
+template <class F>
+LAMINA_INLINE void by_epilogue(Epilogue epilogue, F&& f) {
+  const auto of = [&](auto law) {
+    f([law](auto x) mutable { return law.value(x, zero<decltype(x)>(), zero<decltype(x)>()); });
+  };
+  switch (epilogue) {
+    case Epilogue::Relu:
+      return f([](auto x) { return max(zero<decltype(x)>(), x); });
+    case Epilogue::Relu6:
+      return of(UnaryLaw<UnaryOp::Relu6>());
+    case Epilogue::Hardswish:
+      return of(UnaryLaw<UnaryOp::Hardswish>());
+    case Epilogue::Gelu:
+      return of(UnaryLaw<UnaryOp::Gelu>());
+    case Epilogue::GeluTanh:
+      return of(UnaryLaw<UnaryOp::GeluTanh>());
+    case Epilogue::Silu:
+      return of(UnaryLaw<UnaryOp::Silu>());
+    case Epilogue::Sigmoid:
+      return of(UnaryLaw<UnaryOp::Sigmoid>());
+    case Epilogue::Tanh:
+      return of(UnaryLaw<UnaryOp::Tanh>());
+    case Epilogue::None:
+    case Epilogue::count:
+      return f([](auto x) { return x; });
   }
 }
+
+// The activations that are not done in the tile's registers, over rows that have just been computed.
 template <class T>
 static void activate(Epilogue epilogue, T* c, int64_t c_row, int64_t rows, int64_t columns) {
-  switch (epilogue) {
-    case Epilogue::Relu6:
-      return apply<T, UnaryOp::Relu6>(c, c_row, rows, columns);
-    case Epilogue::Hardswish:
-      return apply<T, UnaryOp::Hardswish>(c, c_row, rows, columns);
-    case Epilogue::Gelu:
-      return apply<T, UnaryOp::Gelu>(c, c_row, rows, columns);
-    case Epilogue::GeluTanh:
-      return apply<T, UnaryOp::GeluTanh>(c, c_row, rows, columns);
-    case Epilogue::Silu:
-      return apply<T, UnaryOp::Silu>(c, c_row, rows, columns);
-    case Epilogue::Sigmoid:
-      return apply<T, UnaryOp::Sigmoid>(c, c_row, rows, columns);
-    case Epilogue::Tanh:
-      return apply<T, UnaryOp::Tanh>(c, c_row, rows, columns);
-    case Epilogue::None:
-    case Epilogue::Relu:
-    case Epilogue::count:
-      return;
-  }
+  if (epilogue <= Epilogue::Relu) return;
+  by_epilogue(epilogue, [&](auto law) {
+    for (int64_t i = 0; i < rows; i++) {
+      for_vectors<Vec<T>>(columns, [&](int64_t j, auto lanes) {
+        T* at = c + i * c_row + j;
+        put_lanes(at, law(get_lanes(at, lanes)), lanes);
+      });
+    }
+  });
 }
 
 }  // namespace lamina::LAMINA_ISA

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernels/cpu/table.h"
@@ -45,17 +46,38 @@ Pool pool;
 
 __thread int own_index = 0;
 
-// Pauses of about 50 nanoseconds. A worker waits so long for the next loop of a network whose layers Python
-// calls: to sleep and be woken takes as long as a small layer. The caller waits less for the last worker, who
-// may have been taken off its core.
-constexpr int kSpinsOfWorker = 4000, kSpinsOfCaller = 1000;
+// Nanoseconds. A worker waits so long for the next loop of a network whose layers Python calls: to sleep and
+// be woken takes as long as a small layer. The caller waits less for the last worker, who may have been taken
+// off its core.
+constexpr int64_t kPatienceOfWorker = 200000, kPatienceOfCaller = 50000;
 
+// Takes 10 to 50 nanoseconds; the CPU decides.
 void pause_briefly() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #else
   asm volatile("yield");
 #endif
+}
+
+int64_t now_in_nanoseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t(now.tv_sec) * 1000000000 + now.tv_nsec;
+}
+
+// Pauses until `ready` or for so long at most; whether it became so.
+template <class F>
+bool wait_awake(int64_t patience, F&& ready) {
+  int64_t start = 0;
+  for (int i = 0;; i++) {
+    if (ready()) return true;
+    pause_briefly();
+    if (i % 64 != 63) continue;
+    const int64_t now = now_in_nanoseconds();
+    if (start == 0) start = now;
+    if (now - start > patience) return false;
+  }
 }
 
 template <class T>
@@ -76,11 +98,7 @@ void work(int64_t own) {
 }
 
 uint32_t wait_for_round_after(uint32_t seen) {
-  for (int i = 0; i < kSpinsOfWorker; i++) {
-    const uint32_t now = read(pool.round);
-    if (now != seen) return now;
-    pause_briefly();
-  }
+  if (wait_awake(kPatienceOfWorker, [&] { return read(pool.round) != seen; })) return read(pool.round);
   __atomic_fetch_add(&pool.sleeping, 1, __ATOMIC_SEQ_CST);
   uint32_t now;
   while ((now = read(pool.round)) == seen)
@@ -149,8 +167,8 @@ void run_shared(int64_t chunks, int64_t threads, void (*body)(void* self, int64_
   if (pool.late > 1 && (pool.late & (pool.late - 1)) == 0) {  // ever more seldom, if it is of no use
     for (int32_t i = 0; i < pool.workers; i++) move_away(pool.worker[i]);
   }
-  for (int i = 0; read(pool.inside) != 0; i++)
-    i < kSpinsOfCaller ? pause_briefly() : static_cast<void>(sched_yield());
+  if (wait_awake(kPatienceOfCaller, [] { return read(pool.inside) == 0; })) return;
+  while (read(pool.inside) != 0) sched_yield();
 }
 
 int64_t threads_for(int64_t chunks) { return min_of(most_threads(), chunks); }

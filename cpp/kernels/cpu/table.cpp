@@ -50,6 +50,10 @@ static constexpr Kernels make_table() {
   table.conv2d_scratch = conv2d_scratch;
   table.conv2d_pack = conv2d_pack;
   table.conv2d_pack_size = conv2d_pack_size;
+  table.conv2d_chain = conv2d_chain;
+  table.conv2d_chain_scratch = conv2d_chain_scratch;
+  table.conv2d_chain_pack = conv2d_chain_pack;
+  table.conv2d_chain_pack_size = conv2d_chain_pack_size;
   table.conv2d_grad_input = conv2d_grad_input;
   table.conv2d_grad_input_scratch = conv2d_grad_input_scratch;
   table.conv2d_grad_weight = conv2d_grad_weight;

@@ -64,6 +64,11 @@ void conv2d(const Conv2d&, const ConvEnd&, const void* x, const void* w, void* y
 size_t conv2d_scratch(const Conv2d&);
 void conv2d_pack(const Conv2d&, const void* w, void* packed);
 size_t conv2d_pack_size(const Conv2d&);
+void conv2d_chain(const Conv2d&, const ConvEnd&, const Conv2d&, const ConvEnd&, const void* x, const void* w,
+                  void* y, void* scratch);
+size_t conv2d_chain_scratch(const Conv2d&, const Conv2d&);
+void conv2d_chain_pack(const Conv2d&, const void* w, void* packed);
+size_t conv2d_chain_pack_size(const Conv2d&);
 void conv2d_grad_input(const Conv2d&, const void* g, const void* w, void* dx, void* scratch);
 size_t conv2d_grad_input_scratch(const Conv2d&);
 void conv2d_grad_weight(const Conv2d&, const void* g, const void* x, void* dw, void* scratch);

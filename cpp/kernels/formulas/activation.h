@@ -103,7 +103,7 @@ template <>
 struct UnaryLaw<UnaryOp::Silu> {
   template <class V>
   LAMINA_INLINE V value(V x, V, V) {
-    return x * sigmoid(x);
+    return silu(x);
   }
   template <class V>
   LAMINA_INLINE V gradient(V g, V x, V, V) {

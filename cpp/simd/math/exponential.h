@@ -133,6 +133,14 @@ LAMINA_INLINE V sigmoid(V x) {
   return quotient(q.above, q.below);
 }
 
+// x sigmoid(x) = x / (1 + e^-x), where that sum and its inverse are normal; beyond, x times next to nothing.
+template <class V>
+LAMINA_INLINE V silu(V x) {
+  const V most = constant<V>(kSingle<V> ? 87.0 : 708.0), one = constant<V>(1);
+  const V e = exp_of_difference(-min(most, max(-most, x)), zero<V>());
+  return x * quotient(one, one + e);
+}
+
 template <class V>
 LAMINA_INLINE V cosh(V x) {
   const V e = half_exp(abs(x));
