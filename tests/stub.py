@@ -42,9 +42,10 @@ from lamina.size import Size
 _bool: TypeAlias = builtins.bool
 _int: TypeAlias = builtins.int
 _float: TypeAlias = builtins.float
+_complex: TypeAlias = builtins.complex
 _type: TypeAlias = builtins.type
 _dtype: TypeAlias = dtype
-Number: TypeAlias = _float
+Number: TypeAlias = _complex
 Shape: TypeAlias = Sequence[_int] | _int
 Dims: TypeAlias = _int | Sequence[_int] | None
 
@@ -53,6 +54,7 @@ __version__: str
 
 # The core's words and those of annotations in Python, as they can be written in the stub.
 WORDS = [
+    (r"-> complex\b", "-> _complex"),
     (r"typing\.SupportsInt \| typing\.SupportsIndex", "_int"),
     (r"typing\.SupportsFloat \| typing\.SupportsIndex", "_float"),
     (r"int \| tuple\[int, \.\.\.\] \| None", "Dims"),
@@ -149,6 +151,7 @@ PROPERTY_TYPES = {
     "mT": "Tensor",
     "mH": "Tensor",
     "real": "Tensor",
+    "imag": "Tensor",
     **dict.fromkeys(
         "is_cpu is_cuda is_meta is_mkldnn is_mps is_nested is_quantized is_sparse is_sparse_csr "
         "is_xpu".split(),

@@ -254,6 +254,14 @@ GRADIENT = {
     "index_put_": "test_tensor.py::test_gradients_of_reading_and_writing",
     "dropout": "test_nn_norm.py::test_dropout_zeroes_and_scales",
     "conv_transpose2d": "test_nn_transposed.py::test_conv_transpose2d",
+    **dict.fromkeys(
+        ("real", "imag", "conj", "angle", "sgn"), "test_complex.py::test_gradients_by_differences"
+    ),
+    **dict.fromkeys(
+        ("view_as_real", "view_as_complex", "complex"),
+        "test_complex_tensor.py::test_changes_of_a_part_reach_the_gradient",
+    ),
+    "polar": "test_complex.py::test_gradient_of_polar",
     "split_with_sizes": "test_ops.py::test_gradient",  # in the line of split
     "recurrent": "test_nn_recurrent_fused.py::test_gradients_by_differences",
     "ctc_loss": "test_nn_ctc.py::test_all_ways_are_counted",

@@ -28,9 +28,9 @@ def tree_map(function: Any, tree: Any) -> Any:
 def ours(value: Any) -> Any:
     """A torch argument as lamina's."""
     if isinstance(value, torch.Tensor):
-        made = lamina.tensor(np.array(value.detach().numpy()))
+        made = lamina.tensor(np.array(value.detach().numpy(force=True)))
         return made.requires_grad_() if value.requires_grad else made
-    if isinstance(value, torch.dtype):
+    if isinstance(value, (torch.dtype, torch.memory_format)):
         return getattr(lamina, str(value).removeprefix("torch."))
     if isinstance(value, torch.nn.TransformerEncoderLayer):
         return nn.TransformerEncoderLayer(

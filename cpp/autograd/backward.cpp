@@ -111,6 +111,9 @@ Tensor root_grad(const Tensor& root, const Tensor& grad) {
     if (root.numel() != 1)
       fail<Error>("backward: grad can be implicitly created only for scalar outputs, got shape ",
                   root.shape());
+    if (is_complex(root.dtype()))
+      fail<Error>("backward: grad can be implicitly created only for real scalar outputs, got ",
+                  name_of(root.dtype()));
     return borrowed().ones_like(root);
   }
   if (grad.shape() != root.shape())

@@ -101,8 +101,8 @@ bool requires_grad(const Tensor& x) {
 }
 
 void set_requires_grad(const Tensor& x, bool value) {
-  if (value && !is_floating(x.dtype()))
-    fail<Error>("requires_grad: only Tensors of floating point dtype can require gradients, got ",
+  if (value && !is_inexact(x.dtype()))
+    fail<Error>("requires_grad: only Tensors of floating point and complex dtype can require gradients, got ",
                 name_of(x.dtype()));
   if (!value && !is_leaf(x))
     fail<Error>("requires_grad: you can only change requires_grad flags of leaf variables; use detach()");

@@ -61,7 +61,7 @@ void record(const char* name, const Tensors& ys, const Tensors& inputs, F back) 
   Ref<Node> node(new ClosureNode<F>(name, static_cast<int>(ys.size()), std::move(back)));
   Recorder::connect(*node, inputs);
   for (size_t i = 0; i < ys.size(); ++i)
-    if (ys[i].defined() && is_floating(ys[i].dtype()))
+    if (ys[i].defined() && is_inexact(ys[i].dtype()))
       set_maker(ys[i], Ref<Maker>(node.get()), static_cast<int>(i));
 }
 

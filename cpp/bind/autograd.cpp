@@ -178,7 +178,7 @@ void record_function(const py::object& name, const std::vector<MaybeTensor>& inp
     python->save(slot == ys.end() ? Saved(x) : Saved::output(x, static_cast<int>(slot - ys.begin())));
   }
   for (size_t i = 0; i < ys.size(); ++i)
-    if (ys[i].defined() && is_floating(ys[i].dtype()))
+    if (ys[i].defined() && is_inexact(ys[i].dtype()))
       set_maker(ys[i], Ref<Maker>(node.get()), static_cast<int>(i));
 }
 

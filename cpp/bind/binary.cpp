@@ -60,7 +60,8 @@ const Entry kEntries[] = {
 
 Tensor float_power(const Operand& x, const Operand& y) {
   const auto wide = [](const Operand& o) {
-    return o.is_scalar() ? Operand(o.scalar().to_double()) : Operand(ops::to(o.tensor(), Dtype::Float64));
+    if (o.is_scalar()) return Operand(o.scalar().to_double());
+    return Operand(ops::to(o.tensor(), promote(o.tensor().dtype(), Dtype::Float64)));
   };
   return ops::pow(wide(x), wide(y));
 }
@@ -86,7 +87,8 @@ void bind_arithmetic(py::module_& m) {
   }
   const auto add_ = [](const Tensor& x, const Operand& y, Scalar alpha) { return ops::add_(x, y, alpha); };
   const auto sub_ = [](const Tensor& x, const Operand& y, Scalar alpha) {
-    return ops::add_(x, y, alpha.kind == Scalar::Kind::Float ? Scalar(-alpha.f) : Scalar(-alpha.i));
+    if (alpha.is_complex()) return ops::add_(x, y, Scalar::complex(-alpha.f, -alpha.imag));
+    return ops::add_(x, y, alpha.is_fraction() ? Scalar(-alpha.f) : Scalar(-alpha.i));
   };
   method("add_", add_, arg("other"), py::kw_only(), arg("alpha") = Scalar(1), Free());
   for (const char* name : {"sub_", "subtract_"})

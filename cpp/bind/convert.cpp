@@ -42,6 +42,10 @@ bool scalar_from(PyObject* o, Scalar* out) {
     *out = Scalar(static_cast<int64_t>(value));
     return true;
   }
+  if (PyComplex_Check(o)) {
+    *out = Scalar::complex(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o));
+    return true;
+  }
   if (is_tensor(o)) {  // a one-element tensor stands for its value where a number is asked for
     const Tensor& x = tensor_of(o);
     if (x.numel() != 1 || requires_grad(x)) return false;
@@ -49,7 +53,8 @@ bool scalar_from(PyObject* o, Scalar* out) {
   }
   if (!is_numpy_scalar(o)) return false;
   const py::object plain = py::reinterpret_borrow<py::object>(o).attr("item")();
-  return (PyFloat_Check(plain.ptr()) || PyLong_Check(plain.ptr())) && scalar_from(plain.ptr(), out);
+  return (PyFloat_Check(plain.ptr()) || PyLong_Check(plain.ptr()) || PyComplex_Check(plain.ptr())) &&
+         scalar_from(plain.ptr(), out);
 }
 
 namespace {
@@ -101,6 +106,8 @@ bool dtype_from(PyObject* o, Dtype* out) {
     *out = Dtype::Int64;
   else if (o == reinterpret_cast<PyObject*>(&PyBool_Type))
     *out = Dtype::Bool;
+  else if (o == reinterpret_cast<PyObject*>(&PyComplex_Type))
+    *out = Dtype::Complex128;
   else
     return false;
   return true;
@@ -138,6 +145,14 @@ PyObject* scalar_object(const Tensor& x, int64_t offset) {
       return PyFloat_FromDouble(*reinterpret_cast<const float*>(at));
     case Dtype::Float64:
       return PyFloat_FromDouble(*reinterpret_cast<const double*>(at));
+    case Dtype::Complex64: {
+      const auto* parts = reinterpret_cast<const float*>(at);
+      return PyComplex_FromDoubles(parts[0], parts[1]);
+    }
+    case Dtype::Complex128: {
+      const auto* parts = reinterpret_cast<const double*>(at);
+      return PyComplex_FromDoubles(parts[0], parts[1]);
+    }
     default:
       break;
   }
@@ -162,9 +177,11 @@ std::shared_ptr<py::object> keep(py::object object) {
 void bind_dtype(py::module_& m) {
   py::class_<DtypeBox>(m, "dtype", "The element type of a tensor.")
       .def_property_readonly("is_floating_point", [](const DtypeBox& d) { return is_floating(d.dtype); })
-      .def_property_readonly("is_complex", [](const DtypeBox&) { return false; })
+      .def_property_readonly("is_complex", [](const DtypeBox& d) { return is_complex(d.dtype); })
       .def_property_readonly(
           "is_signed", [](const DtypeBox& d) { return d.dtype != Dtype::Bool && d.dtype != Dtype::UInt8; })
+      .def("to_real", [](const DtypeBox& d) { return real_of(d.dtype); })
+      .def("to_complex", [](const DtypeBox& d) { return complex_of(d.dtype); })
       .def_property_readonly("itemsize", [](const DtypeBox& d) { return size_of(d.dtype); })
       .def_property_readonly("name", [](const DtypeBox& d) { return name_of(d.dtype); })
       .def("__repr__", [](const DtypeBox& d) { return std::string("lamina.") + name_of(d.dtype); })

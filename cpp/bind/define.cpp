@@ -10,8 +10,7 @@ Tensor into_out(const Tensor& result, const MaybeTensor& maybe) {
     fail<Error>(
         "out=...: functions with out=... arguments don't support automatic differentiation, but one of the "
         "arguments requires grad.");
-  const auto kind = [](Dtype d) { return is_floating(d) ? 2 : d == Dtype::Bool ? 0 : 1; };
-  if (kind(result.dtype()) > kind(out.dtype()))
+  if (category_of(result.dtype()) > category_of(out.dtype()))
     fail<TypeError>("out=...: result type ", name_of(result.dtype()),
                     " can't be cast to the desired output type ", name_of(out.dtype()));
   if (out.shape() != result.shape()) {

@@ -19,7 +19,7 @@ const Entry kEntries[] = {
     {"abs", ops::abs, true},
     {"absolute", ops::abs, true},
     {"sign", ops::sign, true},
-    {"sgn", ops::sign, true},
+    {"sgn", ops::sgn, true},
     {"square", ops::square, true},
     {"sqrt", ops::sqrt, true},
     {"rsqrt", ops::rsqrt, true},
@@ -107,10 +107,34 @@ void numbered_(py::module_& m, const char* name, Tensor (*law)(const Tensor&, Nu
       py::arg("input"), args..., Free());
 }
 
+void bind_complex(py::module_& m) {
+  using py::arg;
+  function(m, "view_as_real", &ops::view_as_real, arg("input"));
+  function(m, "view_as_complex", &ops::view_as_complex, arg("input"));
+  function(m, "real", &ops::real, arg("input"));
+  function(m, "imag", &ops::imag, arg("input"));
+  both(m, "conj", &ops::conj, arg("input"), Free());
+  both(
+      m, "resolve_conj", [](const Tensor& x) { return x; }, arg("input"));  // no view is conjugated
+  both(
+      m, "resolve_neg", [](const Tensor& x) { return x; }, arg("input"));
+  both(
+      m, "is_conj", [](const Tensor&) { return false; }, arg("input"));
+  both(
+      m, "is_neg", [](const Tensor&) { return false; }, arg("input"));
+  both_out(m, "conj_physical", &ops::conj, arg("input"), Free());
+  both(
+      m, "conj_physical_", [](const Tensor& x) { return ops::unary_(x, ops::conj); }, arg("input"), Free());
+  both_out(m, "angle", &ops::angle, arg("input"), Free());
+  function_out(m, "complex", &ops::complex, arg("real"), arg("imag"), py::kw_only(), Free());
+  function_out(m, "polar", &ops::polar, arg("abs"), arg("angle"), py::kw_only(), Free());
+}
+
 }  // namespace
 
 void bind_elementwise(py::module_& m) {
   using py::arg;
+  bind_complex(m);
   for (const Entry& entry : kEntries) {
     const ops::UnaryFunction f = entry.function;
     both_out(m, entry.name, f, arg("input"), Free());

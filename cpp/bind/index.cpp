@@ -16,7 +16,7 @@ struct Key {
 Tensor index_tensor(PyObject* item) {
   if (is_tensor(item)) {
     const Tensor& x = tensor_of(item);
-    if (is_floating(x.dtype()))
+    if (is_inexact(x.dtype()))
       fail<IndexError>("index: tensors used as indices must be long, int, uint8 or bool tensors, got ",
                        name_of(x.dtype()));
     if (x.dtype() != Dtype::UInt8) return x;

@@ -22,6 +22,10 @@ std::optional<Dtype> dtype_of(const py::dtype& dtype) {
     if (size == 4) return Dtype::Float32;
     if (size == 8) return Dtype::Float64;
   }
+  if (kind == 'c') {
+    if (size == 8) return Dtype::Complex64;
+    if (size == 16) return Dtype::Complex128;
+  }
   return std::nullopt;
 }
 
@@ -51,7 +55,8 @@ Tensor from_numpy(const py::object& object) {
   const std::optional<Dtype> dtype = dtype_of(array.dtype());
   if (!dtype)
     fail<TypeError>("from_numpy: can't convert np.ndarray of type ", std::string(py::str(array.dtype())),
-                    ". The only supported types are: float64, float32, float16, int64, int32, int16, int8, "
+                    ". The only supported types are: float64, float32, float16, complex64, complex128, "
+                    "int64, int32, int16, int8, "
                     "uint8, and bool.");
   if (!shareable(array)) {
     const py::module_ numpy = py::module_::import("numpy");

@@ -30,7 +30,7 @@ py::object nested(const Tensor& x, int dim, int64_t offset) {
 
 // x.data = y: the same object looks at other memory.
 void set_data(const Tensor& x, const Tensor& y) {
-  if (x.dtype() != y.dtype() && requires_grad(x) && !is_floating(y.dtype()))
+  if (x.dtype() != y.dtype() && requires_grad(x) && !is_inexact(y.dtype()))
     fail<TypeError>("data: a tensor that requires grad must stay floating, got ", name_of(y.dtype()));
   TensorImpl& impl = *x.impl();
   const TensorImpl& from = *y.impl();
@@ -94,6 +94,7 @@ void bind_geometry() {
   property("nbytes", [](const Tensor& x) { return x.numel() * static_cast<int64_t>(x.item_size()); });
   property("dtype", [](const Tensor& x) { return x.dtype(); });
   method("is_floating_point", [](const Tensor& x) { return is_floating(x.dtype()); });
+  method("is_complex", [](const Tensor& x) { return is_complex(x.dtype()); });
   property("_version", [](const Tensor& x) { return x.version(); });
   method("_bump_version", [](const Tensor& x) { x.bump_version(); });
   method("_shares_storage",

@@ -160,7 +160,7 @@ PyObject* convert_slot(PyObject* self) {
 }
 
 PyObject* as_index(PyObject* self) {
-  if (is_floating(tensor_of(self).dtype()) || tensor_of(self).numel() != 1) {
+  if (is_inexact(tensor_of(self).dtype()) || tensor_of(self).numel() != 1) {
     PyErr_SetString(PyExc_TypeError, "only integer tensors of a single element can be converted to an index");
     return nullptr;
   }

@@ -32,7 +32,7 @@ void make_tensor_type(py::module_& m);
 void raise_python_error() noexcept;
 void make_errors(py::module_& m);
 
-// Number from Python: bool, int, float, NumPy scalars. False where it is none.
+// Number from Python: bool, int, float, complex, NumPy scalars. False where it is none.
 bool scalar_from(PyObject* object, Scalar* out);
 bool shape_from(PyObject* object, Shape* out);  // an int, or a sequence of ints
 bool dtype_from(PyObject* object, Dtype* out);
@@ -112,6 +112,7 @@ struct type_caster<lamina::Scalar> {
   bool load(handle source, bool) { return lamina::bind::scalar_from(source.ptr(), &value); }
   static handle cast(const lamina::Scalar& scalar, return_value_policy, handle) {
     using Kind = lamina::Scalar::Kind;
+    if (scalar.is_complex()) return PyComplex_FromDoubles(scalar.f, scalar.imag);
     if (scalar.kind == Kind::Float) return PyFloat_FromDouble(scalar.f);
     return scalar.kind == Kind::Bool ? PyBool_FromLong(scalar.i) : PyLong_FromLongLong(scalar.i);
   }

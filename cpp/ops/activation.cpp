@@ -3,6 +3,7 @@
 // one against.
 #include <cmath>
 
+#include "ops/complex.h"
 #include "ops/unary.h"
 
 namespace lamina::ops {
@@ -114,7 +115,9 @@ Tensor logsigmoid(const Tensor& x) { return floating_only(kLogSigmoid, x, "logsi
 Tensor gelu(const Tensor& x, bool tanh_form) {
   return floating_only(tanh_form ? kGeluTanh : kGelu, x, "gelu");
 }
-Tensor silu(const Tensor& x) { return floating_only(kSilu, x, "silu"); }
+Tensor silu(const Tensor& x) {
+  return is_complex(x.dtype()) ? mul(x, sigmoid(x)) : floating_only(kSilu, x, "silu");
+}
 Tensor mish(const Tensor& x) { return floating_only(kMish, x, "mish"); }
 Tensor softsign(const Tensor& x) { return floating_only(kSoftsign, x, "softsign"); }
 Tensor hardsigmoid(const Tensor& x) { return floating_only(kHardsigmoid, x, "hardsigmoid"); }
@@ -148,6 +151,7 @@ Tensor threshold(const Tensor& x, double threshold, double value) {
 
 Tensor clamp(const Tensor& x, std::optional<Scalar> lo, std::optional<Scalar> hi) {
   if (!lo && !hi) fail<ShapeError>("clamp: At least one of 'min' or 'max' must not be None");
+  real_only("clamp", x);
   if (x.dtype() == Dtype::Bool) fail<TypeError>("clamp: not defined for bool tensors");
   Dtype dtype = x.dtype();
   if (lo) dtype = result_type(Operand(x), Operand(*lo));

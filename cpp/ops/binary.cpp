@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/complex.h"
 #include "ops/conv_pending.h"
 #include "ops/inplace.h"
 #include "ops/pairwise.h"
@@ -11,6 +12,7 @@ namespace {
 
 Tensor compute(BinaryOp op, const Operand& x, const Operand& y, Dtype dtype, const char* name,
                double p0 = 1) {
+  if (is_complex(dtype)) return complex_binary(name, op, x, y, dtype, p0);
   const Two two(x, y, dtype, name);
   const Tensor out = two.result(dtype);
   Walk walk;
@@ -20,7 +22,7 @@ Tensor compute(BinaryOp op, const Operand& x, const Operand& y, Dtype dtype, con
 
 Dtype float_type(const Operand& x, const Operand& y) {
   const Dtype dtype = result_type(x, y);
-  return is_floating(dtype) ? dtype : default_float();
+  return is_inexact(dtype) ? dtype : default_float();
 }
 
 bool zero_divisor(const Operand& y) {
@@ -30,6 +32,7 @@ bool zero_divisor(const Operand& y) {
 }
 
 void check_integer_division(const char* op, const Operand& y, Dtype dtype) {
+  if (is_complex(dtype)) refuse_complex(op, dtype);
   if (!is_floating(dtype) && zero_divisor(y))
     fail<Error>(op, ": ZeroDivisionError: integer division by zero");
 }
@@ -44,7 +47,12 @@ Dtype no_bool(const char* op, Dtype dtype) {
 Tensor add_scaled(BinaryOp op, const char* name, const char* node, const Operand& x, const Operand& y,
                   Scalar alpha) {
   const Dtype dtype = result_type(x, y);
-  if (alpha.kind == Scalar::Kind::Float && !is_floating(dtype))
+  if (alpha.is_complex()) {
+    if (!is_complex(dtype))
+      fail<TypeError>(name, ": For non-complex input tensors, argument alpha must not be a complex number.");
+    return op == BinaryOp::Sub ? sub(x, mul(y, alpha)) : add(x, mul(y, alpha));
+  }
+  if (alpha.is_fraction() && !is_inexact(dtype))
     fail<TypeError>(name,
                     ": For integral input tensors, argument alpha must not be a floating point number.");
   const Tensor z = compute(op, x, y, dtype, name, alpha.to_double());
@@ -63,7 +71,7 @@ Tensor add_scaled(BinaryOp op, const char* name, const char* node, const Operand
 
 // z is constant between its steps: its gradient is 0.
 Tensor flat(const char* node, const Tensor& z, const Operand& x, const Operand& y) {
-  if (is_floating(z.dtype()) && recording_any(x, y))
+  if (is_inexact(z.dtype()) && recording_any(x, y))
     record_two(node, z, x, y,
                [](const Tensor& g, const Operand&, const Operand&, bool) { return full_like(g, 0); });
   return z;
@@ -92,7 +100,7 @@ Tensor extreme(BinaryOp op, const char* name, const char* node, const Operand& x
 
 Tensor bitwise(BinaryOp op, const char* name, const Operand& x, const Operand& y) {
   const Dtype dtype = result_type(x, y);
-  if (is_floating(dtype)) fail<TypeError>(name, ": expected integers or bool, got ", name_of(dtype));
+  if (is_inexact(dtype)) fail<TypeError>(name, ": expected integers or bool, got ", name_of(dtype));
   if (op == BinaryOp::ShiftLeft || op == BinaryOp::ShiftRight) no_bool(name, dtype);
   return compute(op, x, y, dtype, name);
 }
@@ -100,7 +108,7 @@ Tensor bitwise(BinaryOp op, const char* name, const Operand& x, const Operand& y
 }  // namespace
 
 Tensor add(const Operand& x, const Operand& y, Scalar alpha) {
-  if (!x.is_scalar() && !y.is_scalar() && alpha.to_double() == 1) {
+  if (!x.is_scalar() && !y.is_scalar() && alpha.real() == 1 && !alpha.is_complex()) {
     Tensor z = join_add(x.tensor(), y.tensor());
     if (!z.defined()) z = join_add(y.tensor(), x.tensor());
     if (z.defined()) return z;
@@ -126,8 +134,8 @@ Tensor mul(const Operand& x, const Operand& y) {
          [x = SavedOperand(grad_y ? x : none), y = SavedOperand(grad_x ? y : none), xs = shape_of(x),
           ys = shape_of(y), x_dtype, y_dtype](Back& b) -> Tensors {
            const Tensor& g = b.grad();
-           return {b.needs(0) ? to(reduce_to(mul(g, y.get(b)), xs), x_dtype) : Tensor(),
-                   b.needs(1) ? to(reduce_to(mul(g, x.get(b)), ys), y_dtype) : Tensor()};
+           return {b.needs(0) ? to(reduce_to(mul(g, conjugate(y.get(b))), xs), x_dtype) : Tensor(),
+                   b.needs(1) ? to(reduce_to(mul(g, conjugate(x.get(b))), ys), y_dtype) : Tensor()};
          });
   return z;
 }
@@ -176,15 +184,19 @@ Tensor fmod(const Operand& x, const Operand& y) {
   return z;
 }
 
+namespace {
+Tensor not_below_zero(const Operand& y) { return ge(y.is_scalar() ? y : Operand(real(y.tensor())), 0); }
+}  // namespace
+
 Tensor pow(const Operand& x, const Operand& y) {
   const Dtype dtype = result_type(x, y);
-  if (!is_floating(dtype) && y.is_scalar() && y.scalar().to_double() < 0)
+  if (!is_inexact(dtype) && y.is_scalar() && y.scalar().to_double() < 0)
     fail<Error>("pow: Integers to negative integer powers are not allowed.");
   if (y.is_scalar() && !x.is_scalar() &&
       x.tensor().dtype() == dtype) {  // the usual powers have kernels of their own
     const double e = y.scalar().to_double();
     if (e == 2 && dtype != Dtype::Bool) return square(x.tensor());
-    if (is_floating(dtype)) {
+    if (is_inexact(dtype)) {
       if (e == 1) return add(x, 0);
       if (e == 0.5) return sqrt(x.tensor());
       if (e == -1) return reciprocal(x.tensor());
@@ -203,7 +215,7 @@ Tensor pow(const Operand& x, const Operand& y) {
       }
       const Tensor power = pow(x, y);
       const Tensor base = x.is_scalar() ? full(Shape(), x.scalar(), power.dtype()) : x.tensor();
-      return where(logical_and(eq(base, 0), ge(y, 0)), 0.0, mul(g, mul(power, log(base))));
+      return where(logical_and(eq(base, 0), not_below_zero(y)), 0.0, mul(g, mul(power, log(base))));
     });
   return z;
 }

@@ -1,11 +1,14 @@
 // Comparisons and logic of two operands: the results are bool.
+#include "ops/complex.h"
 #include "ops/pairwise.h"
 
 namespace lamina::ops {
 namespace {
 
 Tensor compare(CompareOp op, const Operand& x, const Operand& y, const char* name) {
-  const Two two(x, y, result_type(x, y), name);
+  const Dtype dtype = result_type(x, y);
+  if (is_complex(dtype)) return complex_compare(name, op, x, y, dtype);
+  const Two two(x, y, dtype, name);
   const Tensor out = two.result(Dtype::Bool);
   Walk walk;
   if (two.walk(out, &walk)) out.kernels().compare(op, two.dtype, walk);

@@ -128,6 +128,21 @@ Tensor grad_weight(const Problem& problem, const Tensor& g, const Tensor& x) {
 
 }  // namespace
 
+namespace {
+// A linear f of both on complex numbers: f(a, c) - f(b, d) + i (f(a, d) + f(b, c)), plus a bias per channel.
+template <class F>
+Tensor of_complex(const Tensor& x, const Tensor& w, const Tensor& bias, F f) {
+  const Tensor a = contiguous(real(x)), b = contiguous(imag(x)), c = contiguous(real(w)),
+               d = contiguous(imag(w));
+  const Tensor y = complex(sub(f(a, c), f(b, d)), add(f(a, d), f(b, c)));
+  return bias.defined() ? add(y, reshape(bias, {bias.numel(), 1, 1})) : y;
+}
+
+bool all_complex(const Tensor& x, const Tensor& w, const Tensor& bias) {
+  return is_complex(x.dtype()) && w.dtype() == x.dtype() && (!bias.defined() || bias.dtype() == x.dtype());
+}
+}  // namespace
+
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window, int64_t groups,
               bool may_wait) {
   if (autocasting()) return autocast(conv2d, x, w, bias, window, groups, may_wait);
@@ -135,6 +150,10 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Window
   if (x.ndim() != 4 || w.ndim() != 4)
     fail<ShapeError>("conv2d: Expected 3D (unbatched) or 4D (batched) input and a 4D weight, but got input ",
                      x.shape(), " and weight ", w.shape());
+  if (all_complex(x, w, bias))
+    return of_complex(x, w, bias, [&](const Tensor& a, const Tensor& b) {
+      return conv2d(a, b, Tensor(), window, groups, false);
+    });
   if (!is_floating(x.dtype()) || x.dtype() != w.dtype() || (bias.defined() && bias.dtype() != x.dtype()))
     fail<TypeError>("conv2d: expected one floating dtype, got input ", name_of(x.dtype()), ", weight ",
                     name_of(w.dtype()), " and bias ", bias.defined() ? name_of(bias.dtype()) : "none");
@@ -180,6 +199,10 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& bias, co
     fail<ShapeError>(
         "conv_transpose2d: Expected 3D (unbatched) or 4D (batched) input and a 4D weight, but got input ",
         x.shape(), " and weight ", w.shape());
+  if (all_complex(x, w, bias))
+    return of_complex(x, w, bias, [&](const Tensor& a, const Tensor& b) {
+      return conv_transpose2d(a, b, Tensor(), window, output_padding, groups);
+    });
   if (!is_floating(x.dtype()) || x.dtype() != w.dtype() || (bias.defined() && bias.dtype() != x.dtype()))
     fail<TypeError>("conv_transpose2d: expected one floating dtype, got input ", name_of(x.dtype()),
                     " and weight ", name_of(w.dtype()));

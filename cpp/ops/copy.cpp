@@ -1,18 +1,40 @@
 // Moving values: between dtypes, layouts and tensors.
+#include "ops/complex.h"
 #include "ops/inplace.h"
 
 namespace lamina::ops {
 namespace {
 
+// Complex numbers of 8 bytes as integers of 8 bytes, where they lie as those do.
+bool moves_whole(const Tensor& x) {
+  return x.dtype() == Dtype::Complex64 && reinterpret_cast<uintptr_t>(x.data()) % sizeof(int64_t) == 0;
+}
+Tensor whole(const Tensor& x) {
+  Tensor y = alias(x);
+  y.impl()->dtype = Dtype::Int64;
+  return y;
+}
+
 // out (any layout) = source, broadcast and converted.
 void copy_values(const Tensor& out, const Tensor& source) {
+  const bool to_complex = is_complex(out.dtype()), from_complex = is_complex(source.dtype());
+  if (to_complex && from_complex) {
+    if (moves_whole(out) && moves_whole(source)) return copy_values(whole(out), whole(source));
+    return copy_values(pairs(out), pairs(source));
+  }
+  if (to_complex) {
+    fill_values(imag_part(out), 0);
+    return copy_values(real_part(out), source);
+  }
+  if (from_complex)
+    return copy_values(out, out.dtype() == Dtype::Bool ? ne(detach(source), 0) : real_part(source));
   Walk walk;
   if (WalkBuilder(out.shape()).operand(out).operand(source).build(&walk))
     out.kernels().copy(out.dtype(), source.dtype(), walk);
 }
 
 void record_copy(const char* name, const Tensor& y, const Tensor& x) {
-  if (recording(x) && is_floating(y.dtype()))
+  if (recording(x) && is_inexact(y.dtype()))
     record(name, y, {&x}, [dtype = x.dtype()](Back& back) -> Tensors { return {to(back.grad(), dtype)}; });
 }
 
@@ -57,12 +79,13 @@ Tensor fill_(const Tensor& x, const Operand& value) {
     if (value.tensor().ndim() != 0)
       fail<ShapeError>("fill_: only supports 0-dimension value tensor but got shape ",
                        value.tensor().shape());
+    if (is_complex(value.tensor().dtype()) && !is_complex(x.dtype()))
+      fail<TypeError>("fill_: a complex value cannot be converted to ", name_of(x.dtype()));
     return copy_(x, value.tensor());
   }
   check_inplace(x, "fill_");
   if (recording(x)) return assign_(x, full_like(x, value.scalar()));
-  Walk walk;
-  if (WalkBuilder(x.shape()).operand(x).build(&walk)) x.kernels().fill(x.dtype(), walk, value.scalar());
+  fill_values(x, value.scalar());
   x.bump_version();
   return x;
 }
@@ -126,3 +149,17 @@ Tensor stack(const Tensors& xs, int64_t dim_number) {
 }
 
 }  // namespace lamina::ops
+
+namespace lamina {
+
+void fill_values(const Tensor& x, Scalar value) {
+  if (is_complex(x.dtype())) {
+    fill_values(ops::real_part(x), value.real());
+    return fill_values(ops::imag_part(x), value.imag);
+  }
+  value.to_double();  // refuses complex numbers
+  Walk walk;
+  if (WalkBuilder(x.shape()).operand(x).build(&walk)) x.kernels().fill(x.dtype(), walk, value);
+}
+
+}  // namespace lamina

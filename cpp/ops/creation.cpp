@@ -7,26 +7,24 @@ namespace lamina::ops {
 
 Tensor full(const Shape& shape, Scalar value, Dtype dtype) {
   const Tensor out = empty(shape, dtype);
-  Walk walk;
-  if (WalkBuilder(shape).operand(out).build(&walk)) out.kernels().fill(dtype, walk, value);
+  fill_values(out, value);
   return out;
 }
 
 Tensor full_like(const Tensor& x, Scalar value, MaybeDtype dtype) {
   const Tensor out = empty_like(x, dtype.value_or(x.dtype()));
-  Walk walk;
-  if (WalkBuilder(out.shape()).operand(out).build(&walk)) out.kernels().fill(out.dtype(), walk, value);
+  fill_values(out, value);
   return out;
 }
 
 Tensor arange(Scalar start, Scalar end, Scalar step, Dtype dtype) {
-  const bool fraction = step.kind == Scalar::Kind::Float || start.kind == Scalar::Kind::Float ||
-                        end.kind == Scalar::Kind::Float;
+  const bool fraction = step.is_fraction() || start.is_fraction() || end.is_fraction();
   const auto fits = [](Scalar s) { return std::abs(s.to_double()) < 9e18; };
   if (dtype == Dtype::Int64 && fraction && fits(start) && fits(end) && fits(step)) {
     const auto whole = [](Scalar s) { return Scalar(static_cast<int64_t>(s.to_double())); };
     return arange(whole(start), whole(end), whole(step), dtype);  // PyTorch cuts all three first
   }
+  if (is_complex(dtype)) return to(arange(start, end, step, real_of(dtype)), dtype);
   const double first = start.to_double(), last = end.to_double(), by = step.to_double();
   if (!std::isfinite(first) || !std::isfinite(last))
     fail<ShapeError>("arange: unsupported range ", first, " -> ", last);

@@ -1,7 +1,7 @@
 // The polygamma functions, composed of other ops so that they can be differentiated to any order.
 #include <cmath>
 
-#include "ops/ops.h"
+#include "ops/complex.h"
 
 namespace lamina::ops {
 namespace {
@@ -31,6 +31,7 @@ Tensor zeta(int s, const Tensor& q) {
 
 Tensor polygamma(int64_t n, const Tensor& input) {
   if (n < 0) fail<ShapeError>("polygamma: expected n >= 0, got ", n);
+  real_only("polygamma", input);
   const Tensor x = is_floating(input.dtype()) ? input : to(input, default_float());
   if (n == 0) return digamma(x);
   if (size_of(x.dtype()) == 2) return to(polygamma(n, to(x, Dtype::Float32)), x.dtype());

@@ -1,6 +1,7 @@
 // Reading and writing by index tensors. Every index is checked here, before a kernel sees it.
 #include <algorithm>
 
+#include "ops/complex.h"
 #include "ops/inplace.h"
 #include "ops/mask.h"
 #include "ops/scatter.h"
@@ -10,7 +11,7 @@ namespace {
 
 // Only x[index] counts from the back; the ops with a dimension refuse negative indices, as PyTorch's do.
 Tensor checked_index(const Tensor& index, int64_t size, int dim, const char* op, bool wraps = false) {
-  if (index.dtype() == Dtype::Bool || is_floating(index.dtype()))
+  if (!is_integral(index.dtype()))
     fail<TypeError>(op, ": expected an integer index tensor, got ", name_of(index.dtype()));
   const Tensor whole = to(detach(index), Dtype::Int64);
   if (whole.numel() == 0) return whole;
@@ -33,6 +34,7 @@ struct Access {
 
   // The kernel's view of `values` (this shape) against `table`; false where there is nothing to do.
   bool kernel(const Tensor& values, const Tensor& table, Index* out) const {
+    if (is_complex(table.dtype())) return of_pairs().kernel(pairs(values), pairs(table), out);
     out->dtype = table.dtype();
     out->size = size;
     out->stride = stride;
@@ -42,19 +44,34 @@ struct Access {
         .operand(index.data(), shape, index_strides);
     return builder.build(&out->walk);
   }
+
+  // The same access to both parts of every complex number.
+  Access of_pairs() const {
+    Access a = *this;
+    // A 0-d table may be asked for one element in one dimension, and the other way round.
+    if (a.table_strides.size() != shape.size()) a.table_strides = Shape(shape.size(), 0);
+    if (a.index_strides.size() != shape.size()) a.index_strides = Shape(shape.size(), 0);
+    a.shape.push_back(2);
+    for (int64_t& step : a.table_strides) step *= 2;
+    a.table_strides.push_back(1);
+    a.index_strides.push_back(0);
+    a.stride *= 2;
+    return a;
+  }
 };
 
 Tensor read(const Tensor& x, const Access& access) {
   const Tensor y = empty(access.shape, x.dtype());
   Index index;
-  if (access.kernel(y, x, &index)) x.kernels().index_read(index);
+  if (access.kernel(y, x, &index)) x.backend().kernels().index_read(index);
   return y;
 }
 
 void write(const Tensor& x, const Access& access, const Tensor& values, WriteMode mode) {
   Index index;
+  if (mode != WriteMode::Assign && mode != WriteMode::Add) real_only("scatter_reduce", x);
   const Tensor v = to(values, x.dtype());
-  if (access.kernel(v, x, &index)) x.kernels().index_write(index, mode);
+  if (access.kernel(v, x, &index)) x.backend().kernels().index_write(index, mode);
 }
 
 Access along(const Tensor& x, int dim, const Tensor& index, const char* op) {
@@ -340,7 +357,7 @@ Tensor scatter(const Tensor& x, int64_t dim_number, const Tensor& index, const T
 }
 
 Tensor embedding(const Tensor& weight, const Tensor& index, std::optional<int64_t> padding) {
-  if (is_floating(index.dtype()) || index.dtype() == Dtype::Bool)
+  if (!is_integral(index.dtype()))
     fail<TypeError>("embedding: expected integer indices, got ", name_of(index.dtype()));
   if (weight.ndim() != 2) fail<ShapeError>("embedding: 'weight' must be 2-D, got ", weight.shape());
   const Tensor flat = reshape(to(index, Dtype::Int64), {-1});

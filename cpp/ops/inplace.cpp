@@ -1,6 +1,8 @@
 // Rewriting a tensor or a view in place with its history.
 #include "ops/inplace.h"
 
+#include "ops/complex.h"
+
 namespace lamina {
 
 static thread_local const Tensor* target_ = nullptr;
@@ -30,25 +32,44 @@ void check_inplace(const Tensor& x, const char* op) {
 namespace ops {
 namespace {
 
+// A view and its base of which one is complex: that one is looked at as pairs, so that both count reals.
+struct Between {
+  bool view_apart, base_apart;
+  Between(const Tensor& view, const Tensor& base)
+      : view_apart(is_complex(view.dtype()) && !is_complex(base.dtype())),
+        base_apart(is_complex(base.dtype()) && !is_complex(view.dtype())) {}
+  Tensor of_view(const Tensor& x) const { return view_apart ? pairs(x) : x; }
+  Tensor of_base(const Tensor& x) const { return base_apart ? pairs(x) : x; }
+};
+
 // The base was changed where a view looks: its gradient passes on except there, and what is there goes to
 // `value`.
 void rewrite_base(const Tensor& base, const Tensor& x, const Tensor& value) {
-  const Shape shape = x.shape(), strides = x.strides();
-  const int64_t offset = x.offset() - base.offset();
+  const Between kinds(x, base);
+  const Tensor look = kinds.of_view(x);
+  const Shape shape = look.shape(), strides = look.strides();
+  const int64_t offset = look.offset() - kinds.of_base(base).offset();
   const Tensor before = alias(base);  // carries the history from before the change
   if (requires_grad(base)) {
     const Edge edge = edge_of(base);
     set_maker(before, Ref<Maker>(edge.node.get()), edge.slot);
   }
-  record("CopySlices", base, {&before, &value}, [shape, strides, offset](Back& back) -> Tensors {
+  record("CopySlices", base, {&before, &value}, [kinds, shape, strides, offset](Back& back) -> Tensors {
     const Tensor g = contiguous(back.grad());
-    const Tensor part = as_strided(g, shape, strides, g.offset() + offset);
-    Tensor rest;
+    const auto part = [&](const Tensor& whole) {
+      const Tensor flat = kinds.base_apart ? view_as_real(whole) : whole;
+      return as_strided(flat, shape, strides, flat.offset() + offset);
+    };
+    Tensor rest, there;
     if (back.needs(0)) {
       rest = clone(g);
-      fill_(as_strided(rest, shape, strides, rest.offset() + offset), 0);
+      fill_(part(rest), 0);
     }
-    return {rest, back.needs(1) ? contiguous(part) : Tensor()};
+    if (back.needs(1)) {
+      there = contiguous(part(g));
+      if (kinds.view_apart) there = view_as_complex(fits_complex(there) ? there : clone(there));
+    }
+    return {rest, there};
   });
   ++grad_meta(base).history;
 }
@@ -68,7 +89,7 @@ Tensor assign_(const Tensor& x, const Tensor& value, bool take) {
     fail<ShapeError>("in-place operation: output with shape ", x.shape(),
                      " doesn't match the broadcast shape ", value.shape());
   const bool history = grad_enabled() && (requires_grad(x) || requires_grad(value));
-  if (!is_floating(x.dtype()) && is_floating(value.dtype()))
+  if (is_inexact(value.dtype()) && category_of(x.dtype()) < category_of(value.dtype()))
     fail<TypeError>("in-place operation: result type ", name_of(value.dtype()),
                     " can't be cast to the desired output type ", name_of(x.dtype()));
   const Tensor converted = to(value, x.dtype());
@@ -120,9 +141,13 @@ namespace {
 
 // From a view's gradient to its base's, by geometry alone: what views use after their base was rewritten.
 Ref<Node> view_node(const Tensor& x, const Tensor& base) {
-  const auto back = [shape = base.shape(), strides = base.strides(), origin = base.offset(),
-                     view_strides = x.strides(), offset = x.offset()](Back& b) -> Tensors {
-    return {strided_grad(b.grad(), shape, strides, origin, view_strides, offset)};
+  const Between kinds(x, base);
+  const Tensor view = kinds.of_view(x), whole = kinds.of_base(base);
+  const auto back = [kinds, shape = whole.shape(), strides = whole.strides(), origin = whole.offset(),
+                     view_strides = view.strides(), offset = view.offset()](Back& b) -> Tensors {
+    const Tensor g = kinds.view_apart ? view_as_real(b.grad()) : b.grad();
+    const Tensor grad = strided_grad(g, shape, strides, origin, view_strides, offset);
+    return {kinds.base_apart ? view_as_complex(clone(contiguous(grad))) : grad};
   };
   Ref<Node> node(new ClosureNode<decltype(back)>("AsStridedBackward0", 1, back));
   Recorder::connect(*node, {&base});
@@ -139,7 +164,7 @@ const bool lent = [] {
   table.ones_like = [](const Tensor& x) { return full_like(x, 1); };
   table.any_nan = [](const Tensor& x) {
     const GradMode off(false);
-    return is_floating(x.dtype()) && *any(isnan(x), {}, false).data_as<uint8_t>() != 0;
+    return is_inexact(x.dtype()) && *any(isnan(x), {}, false).data_as<uint8_t>() != 0;
   };
   table.view_node = view_node;
   return true;

@@ -68,7 +68,8 @@ template <class F>
 Tensor change(const Tensor& x, const Operand& y, F f) {
   const bool other = !y.is_scalar() && !y.tensor().same(x);
   const bool overlaps = other && y.tensor().storage_ref() == x.storage_ref();
-  if (recording(x) || (other && recording(y.tensor())) || overlaps) return rewrite(x, f, !other);
+  const bool composed = is_complex(x.dtype()) || (!y.is_scalar() && is_complex(y.tensor().dtype()));
+  if (recording(x) || (other && recording(y.tensor())) || overlaps || composed) return rewrite(x, f, !other);
   check_inplace(x, "in-place operation");
   bool into;
   Tensor result;

@@ -69,6 +69,8 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, const Operand& value) {
   if (!value.is_scalar() && value.tensor().ndim() != 0)
     fail<ShapeError>("masked_fill: only supports a 0-dimensional value tensor, but got tensor of shape ",
                      value.tensor().shape());
+  if (!value.is_scalar() && is_complex(value.tensor().dtype()) && !is_complex(x.dtype()))
+    fail<TypeError>("masked_fill: a complex value cannot be converted to ", name_of(x.dtype()));
   return where(
       mask, value.is_scalar() ? full(Shape(), value.scalar(), x.dtype()) : to(value.tensor(), x.dtype()), x);
 }
@@ -81,6 +83,7 @@ Tensor masked_select(const Tensor& x, const Tensor& mask) {
 }
 
 Tensor nonzero(const Tensor& x) {
+  if (is_complex(x.dtype())) return nonzero(ne(x, 0));
   const Tensor dense = contiguous(x);
   const int64_t count = x.numel() ? x.kernels().count_nonzero(x.dtype(), dense.data(), x.numel()) : 0;
   Tensor rest = empty({count}, Dtype::Int64);

@@ -1,6 +1,6 @@
 // Matrix products. Everything ends in one batched gemm whose strides make transposes free.
 #include "ops/autocast.h"
-#include "ops/walk.h"
+#include "ops/complex.h"
 #include "tensor/derived.h"
 
 namespace lamina::ops {
@@ -64,6 +64,25 @@ Tensor batched(const Tensor& a, const Tensor& b) {
   return c;
 }
 
+// (..., m, k) @ (..., k, n) of complex numbers as one product of reals, (..., m, 2k) @ (..., 2k, 2n): beside
+// the rows of y stand those of i y.
+Tensor complex_matmul(const Tensor& x, const Tensor& y) {
+  const Tensor iy = mul(y, Scalar::complex(0, 1));
+  const auto merged = [](const Tensor& pairs, int at) {  // dimensions at and at + 1 become one
+    Shape shape = pairs.shape();
+    shape[at] *= shape[at + 1];
+    shape.erase(at + 1);
+    return reshape(pairs, shape);
+  };
+  const int rows = y.ndim() - 2;
+  const Tensor right = merged(merged(view_as_real(stack({y, iy}, rows + 1)), rows + 2), rows);
+  const Tensor flat = matmul(merged(view_as_real(x), x.ndim() - 1), right);
+  Shape shape = flat.shape();
+  shape.back() /= 2;
+  shape.push_back(2);
+  return view_as_complex(reshape(flat, shape));
+}
+
 [[noreturn]] void misfit(const Tensor& x, const Tensor& y) {
   fail<ShapeError>("matmul: mat1 and mat2 shapes cannot be multiplied (", x.shape(), " and ", y.shape(), ")");
 }
@@ -77,6 +96,11 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
                      y.ndim(), "D");
   same_type("matmul", x, y);
   if (x.size(x.ndim() - 1) != y.size(y.ndim() == 1 ? 0 : y.ndim() - 2)) misfit(x, y);
+  if (is_complex(x.dtype())) {
+    if (y.ndim() != 1) return complex_matmul(x, y);
+    const Tensor column = complex_matmul(x, unsqueeze(y, 1));
+    return squeeze(column, {column.ndim() - 1});
+  }
   if (x.ndim() == 2 && y.ndim() == 2) return squeeze(batched(unsqueeze(x, 0), unsqueeze(y, 0)), {0});
   const Tensor a = x.ndim() == 1 ? unsqueeze(x, 0) : x;
   const Tensor b = y.ndim() == 1 ? unsqueeze(y, 1) : y;
@@ -110,6 +134,10 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     same_type("linear", x, bias);
     if (bias.ndim() > 1 || (bias.numel() != weight.size(0) && bias.numel() != 1))
       fail<ShapeError>("linear: bias ", bias.shape(), " does not fit weight ", weight.shape());
+  }
+  if (is_complex(x.dtype())) {
+    const Tensor product = matmul(x, transpose(weight, 0, 1));
+    return bias.defined() ? add(product, bias) : product;
   }
   const int64_t in = weight.size(1), outs = weight.size(0);
   int64_t rows = 1;
@@ -145,19 +173,20 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 namespace {
 // beta * x + alpha * product, where beta = 0 does not read x. Factors of integers are cut to integers.
 Tensor blend(const Tensor& x, const Tensor& product, Scalar beta, Scalar alpha) {
-  if (!is_floating(product.dtype())) {
+  if (!is_inexact(product.dtype())) {
     beta = Scalar(static_cast<int64_t>(beta.to_double()));
     alpha = Scalar(static_cast<int64_t>(alpha.to_double()));
   }
   const bool halves = is_floating(product.dtype()) && size_of(product.dtype()) == 2;
   if (halves && (beta.to_double() != 1 || alpha.to_double() != 1))  // rounded once, at the end
     return to(blend(to(x, Dtype::Float32), to(product, Dtype::Float32), beta, alpha), product.dtype());
-  const Tensor scaled = alpha.to_double() == 1 ? product : mul(product, alpha);
+  const auto is = [](Scalar s, double value) { return !s.is_complex() && s.real() == value; };
+  const Tensor scaled = is(alpha, 1) ? product : mul(product, alpha);
   const Shape shape = broadcast(x.shape(), product.shape(), "addmm");
   if (shape != product.shape())
     fail<ShapeError>("addmm: input ", x.shape(), " does not broadcast to ", product.shape());
-  if (beta.to_double() == 0) return scaled;
-  return add(scaled, beta.to_double() == 1 ? x : mul(x, beta));
+  if (is(beta, 0)) return scaled;
+  return add(scaled, is(beta, 1) ? x : mul(x, beta));
 }
 }  // namespace
 

@@ -10,12 +10,14 @@
 
 namespace lamina {
 
-// A tensor or a Python number. Numbers are weak: they change the kind of the result (bool < int < float), not
-// its size.
+// A tensor or a Python number. Numbers are weak: they change the kind of the result (bool < int < float <
+// complex), not its size.
 class Operand {
  public:
   Operand(const Tensor& tensor) : tensor_(tensor) {}
-  Operand(Scalar scalar) : scalar_(scalar) {}
+  Operand(Scalar scalar) : scalar_(scalar) {
+    if (scalar.is_complex()) tensor_ = complex_number(scalar);
+  }
   Operand(double value) : scalar_(value) {}
   Operand(int value) : scalar_(value) {}
   bool is_scalar() const { return !tensor_.defined(); }
@@ -23,6 +25,7 @@ class Operand {
   Scalar scalar() const { return scalar_; }
 
  private:
+  static Tensor complex_number(Scalar scalar);  // as weak as a number: only real numbers stay scalars
   Tensor tensor_;
   Scalar scalar_;
 };
@@ -81,6 +84,17 @@ Tensors unbind(const Tensor& x, int64_t dim);
 Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2);
 Tensor as_strided(const Tensor& x, const Shape& shape, const Shape& strides, std::optional<int64_t> offset);
 Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step);
+
+// ---- complex numbers (view.cpp, complex.cpp): (...) complex <-> (..., 2) real
+Tensor view_as_real(const Tensor& x);
+Tensor view_as_complex(const Tensor& x);
+Tensor real(const Tensor& x);  // views; real and conj of a real tensor are itself
+Tensor imag(const Tensor& x);
+Tensor conj(const Tensor& x);
+Tensor angle(const Tensor& x);
+Tensor sgn(const Tensor& x);
+Tensor complex(const Tensor& real, const Tensor& imag);
+Tensor polar(const Tensor& abs, const Tensor& angle);
 
 // ---- elementwise, one operand (unary.cpp, activation.cpp)
 Tensor neg(const Tensor& x);

@@ -1,4 +1,5 @@
 // Optimizer steps over all parameters of a group at once. In place, not recorded.
+#include "ops/complex.h"
 #include "ops/inplace.h"
 
 namespace lamina::ops {
@@ -32,8 +33,25 @@ void check(const char* op, const Tensor& param, const Tensor& other, const char*
                      param.shape());
 }
 
+// Complex tensors are as many reals.
+Tensors as_reals(const Tensors& xs) {
+  Tensors out = xs;
+  for (Tensor& x : out)
+    if (x.defined() && is_complex(x.dtype())) x = view_as_real(x);
+  return out;
+}
+
 void run(const char* op, const Tensors& params, const Tensors& grads,
          std::initializer_list<const Tensors*> states, const std::vector<bool>& first, OptimStep step) {
+  for (const Tensor& p : params) {
+    if (!is_complex(p.dtype())) continue;
+    GradMode off(false);
+    std::vector<Tensors> real_states;
+    for (const Tensors* state : states) real_states.push_back(as_reals(*state));
+    real_states.resize(3);
+    return run(op, as_reals(params), as_reals(grads), {&real_states[0], &real_states[1], &real_states[2]},
+               first, step);
+  }
   GradMode off(false);
   if (params.size() != grads.size())
     fail<ShapeError>(op, ": ", params.size(), " parameters but ", grads.size(), " gradients");

@@ -57,7 +57,10 @@ struct Two {
   }
 };
 
-// Records z = f(x, y). `back(g, x, y, wants_x)` gives the gradient of one side before broadcasting is undone.
+inline Operand conjugate(const Operand& x) { return x.is_scalar() ? x : Operand(conj(x.tensor())); }
+
+// Records z = f(x, y). `back(g, x, y, wants_x)` gives the gradient of one side before broadcasting is undone:
+// g times the slope, which of complex numbers is conjugated.
 template <class F>
 void record_two(const char* name, const Tensor& z, const Operand& x, const Operand& y, F back) {
   const Tensor &tx = tensor_of(x), &ty = tensor_of(y);
@@ -65,7 +68,7 @@ void record_two(const char* name, const Tensor& z, const Operand& x, const Opera
     const Operand xs = x.get(b), ys = y.get(b);
     const auto side = [&](int i, const Operand& operand) {
       if (!b.needs(i)) return Tensor();
-      const Tensor g = back(b.grad(), xs, ys, i == 0);
+      const Tensor g = conj(back(conj(b.grad()), xs, ys, i == 0));
       return to(reduce_to(g, operand.tensor().shape()), operand.tensor().dtype());
     };
     return {side(0, xs), side(1, ys)};

@@ -2,6 +2,7 @@
 // seed alone.
 #include <cmath>
 
+#include "ops/complex.h"
 #include "ops/inplace.h"
 
 namespace lamina::ops {
@@ -10,6 +11,7 @@ namespace {
 // Fills x (any layout) from a distribution; the numbers follow the logical order of elements.
 Tensor fill_random(const Tensor& x, Distribution distribution, Scalar a, Scalar b, Generator& generator,
                    const char* op) {
+  real_only(op, x);
   check_inplace(x, op);
   const bool direct = x.is_contiguous();
   const Tensor out = direct ? x : empty(x.shape(), x.dtype());
@@ -33,7 +35,20 @@ void probability(const char* op, double p) {
 
 }  // namespace
 
+namespace {
+// Both parts of every complex number are drawn, in this order.
+template <class F>
+Tensor drawn(const Tensor& x, const char* op, F draw) {
+  check_inplace(x, op);
+  const Tensor values = empty(x.shape(), x.dtype());
+  draw(pairs(values));
+  return assign_(x, values);
+}
+}  // namespace
+
 Tensor uniform_(const Tensor& x, double from, double to, Generator& generator) {
+  if (is_complex(x.dtype()))
+    return drawn(x, "uniform_", [&](const Tensor& parts) { uniform_(parts, from, to, generator); });
   floating("uniform_", x);
   if (!(from <= to))
     fail<ShapeError>("uniform_: expects to return a [from, to) range, but found from=", from, " > to=", to);
@@ -41,6 +56,10 @@ Tensor uniform_(const Tensor& x, double from, double to, Generator& generator) {
 }
 
 Tensor normal_(const Tensor& x, double mean, double std, Generator& generator) {
+  if (is_complex(x.dtype())) {  // each part has half of the variance, the real one the mean
+    drawn(x, "normal_", [&](const Tensor& parts) { normal_(parts, 0, std / M_SQRT2, generator); });
+    return mean == 0 ? x : add_(x, mean);
+  }
   floating("normal_", x);
   if (!(std >= 0)) fail<ShapeError>("normal_: expects std >= 0.0, but found std ", std);
   return fill_random(x, Distribution::Normal, mean, std, generator, "normal_");

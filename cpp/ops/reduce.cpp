@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/walk.h"
+#include "ops/complex.h"
 
 namespace lamina::ops {
 namespace {
@@ -104,18 +104,25 @@ Tensor spread(const Tensor& g, const Shape& kept, const Shape& shape) {
 }
 
 Dtype sum_type(const Tensor& x, MaybeDtype dtype) {
-  return dtype ? *dtype : is_floating(x.dtype()) ? x.dtype() : Dtype::Int64;
+  return dtype ? *dtype : is_inexact(x.dtype()) ? x.dtype() : Dtype::Int64;
 }
 
 // The input as the kernel wants it: of the type that is asked for, where that is not what it makes from x by
 // itself.
 Tensor sum_input(const Tensor& x, Dtype out) {
-  return x.dtype() == out || (out == Dtype::Int64 && !is_floating(x.dtype())) ? x : to(x, out);
+  return x.dtype() == out || (out == Dtype::Int64 && !is_inexact(x.dtype())) ? x : to(x, out);
 }
 
 Tensor scaled_sum(const Tensor& input, const Dims& dims, bool keepdim, Dtype dtype, const char* name,
                   const char* node, bool mean) {
   const Tensor x = sum_input(input, dtype);
+  if (is_complex(dtype)) {
+    const Dims over = dims_of(x, dims, name);
+    if (over.empty()) return clone(x);
+    return by_parts(x, [&](const Tensor& parts) {
+      return scaled_sum(parts, over, keepdim, real_of(dtype), name, node, mean);
+    });
+  }
   const Plan plan(x, dims, name);
   const double scale = mean ? 1.0 / static_cast<double>(plan.count) : 1;
   const Tensor y = reduce(ReduceOp::Sum, x, plan, keepdim, dtype, name, scale);
@@ -141,6 +148,17 @@ Tensor extreme(ReduceOp op, const Tensor& x, const Dims& dims, bool keepdim, con
   return y;
 }
 
+// x with the reduced dimensions behind the kept ones, as one.
+Tensor rows_of(const Tensor& x, const Plan& plan) {
+  Dims order;
+  for (bool pass : {false, true})
+    for (int d = 0; d < x.ndim(); ++d)
+      if (plan.reduced[d] == pass) order.push_back(d);
+  Shape shape = plan.squeezed;
+  shape.push_back(plan.count);
+  return reshape(permute(x, order), shape);
+}
+
 void floating(const char* op, const Tensor& x) {
   if (!is_floating(x.dtype())) fail<TypeError>(op, ": expected a floating dtype, got ", name_of(x.dtype()));
 }
@@ -152,7 +170,7 @@ Tensor sum(const Tensor& x, const Dims& dims, bool keepdim, MaybeDtype dtype) {
 }
 
 Tensor mean(const Tensor& x, const Dims& dims, bool keepdim, MaybeDtype dtype) {
-  if (!is_floating(dtype.value_or(x.dtype())))
+  if (!is_inexact(dtype.value_or(x.dtype())))
     fail<TypeError>(
         "mean: could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
         "Got: ",
@@ -164,7 +182,8 @@ Tensor prod(const Tensor& input, const Dims& dims, bool keepdim, MaybeDtype dtyp
   const Dtype out = sum_type(input, dtype);
   const Tensor x = sum_input(input, out);
   const Plan plan(x, dims, "prod");
-  const Tensor y = reduce(ReduceOp::Prod, x, plan, keepdim, out, "prod");
+  const Tensor y = is_complex(out) ? reshape(complex_prod(rows_of(detach(x), plan)), plan.shape(keepdim))
+                                   : reduce(ReduceOp::Prod, x, plan, keepdim, out, "prod");
   if (!recording(x)) return y;
   record("ProdBackward0", y, {&x},
          [x = Saved(x), y = Saved::output(y), kept = plan.kept, dims](Back& back) -> Tensors {
@@ -176,7 +195,7 @@ Tensor prod(const Tensor& input, const Dims& dims, bool keepdim, MaybeDtype dtyp
            const Tensor zeros = sum(to(zero, xs.dtype()), dims, true);
            const Tensor others = prod(safe, dims, true);
            const Tensor factor = where(zero, to(eq(zeros, 1), xs.dtype()), to(eq(zeros, 0), xs.dtype()));
-           return {mul(reshape(back.grad(), kept), mul(factor, div(others, safe)))};
+           return {mul(reshape(back.grad(), kept), conj(mul(factor, div(others, safe))))};
          });
   return y;
 }
@@ -189,29 +208,28 @@ Tensor amin(const Tensor& x, const Dims& dims, bool keepdim) {
 }
 
 Tensor any(const Tensor& x, const Dims& dims, bool keepdim) {
+  if (is_complex(x.dtype())) return any(ne(x, 0), dims, keepdim);
   const Tensor y = reduce(ReduceOp::Any, x, Plan(x, dims, "any"), keepdim, Dtype::Bool, "any");
   return x.dtype() == Dtype::UInt8 ? to(y, Dtype::UInt8) : y;  // PyTorch's bool of old
 }
 Tensor all(const Tensor& x, const Dims& dims, bool keepdim) {
+  if (is_complex(x.dtype())) return all(ne(x, 0), dims, keepdim);
   const Tensor y = reduce(ReduceOp::All, x, Plan(x, dims, "all"), keepdim, Dtype::Bool, "all");
   return x.dtype() == Dtype::UInt8 ? to(y, Dtype::UInt8) : y;
 }
 
-// Rows for the moments kernel: x with the reduced dimensions behind the kept ones.
 Tensor var(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
+  if (is_complex(x.dtype()))
+    return add(var(real(x), dims, correction, keepdim), var(imag(x), dims, correction, keepdim));
   floating("var", x);
   const Plan plan(x, dims, "var");
-  Dims order;
-  for (bool pass : {false, true})
-    for (int d = 0; d < x.ndim(); ++d)
-      if (plan.reduced[d] == pass) order.push_back(d);
   const Tensor y = empty(plan.shape(keepdim), x.dtype());
   if (y.numel()) {
     if (plan.count == 0) {
       fill_(y, std::nan(""));
     } else {
       GradMode off(false);
-      const Tensor rows = contiguous(permute(x, order));
+      const Tensor rows = contiguous(rows_of(x, plan));
       x.kernels().moments({x.dtype(), y.numel(), plan.count, 1}, rows.data(), correction, nullptr, y.data());
     }
   }
@@ -227,6 +245,7 @@ Tensor var(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
 }
 
 Tensor std(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
+  if (is_complex(x.dtype())) return sqrt(var(x, dims, correction, keepdim));
   floating("std", x);
   if (!recording(x)) return sqrt(var(x, dims, correction, keepdim));
   const Plan plan(x, dims, "std");
@@ -247,7 +266,8 @@ Tensor std(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
 }
 
 Tensor vector_norm(const Tensor& input, double order, const Dims& dims, bool keepdim, MaybeDtype dtype) {
-  const Tensor x = to(input, dtype.value_or(is_floating(input.dtype()) ? input.dtype() : default_float()));
+  const Tensor x = to(input, dtype.value_or(is_inexact(input.dtype()) ? input.dtype() : default_float()));
+  if (is_complex(x.dtype())) return vector_norm(abs(x), order, dims, keepdim, {});
   floating("vector_norm", x);
   if (size_of(x.dtype()) == 2)  // powers of halves overflow where their root does not
     return to(vector_norm(to(x, Dtype::Float32), order, dims, keepdim, {}), x.dtype());
@@ -277,6 +297,7 @@ Tensor vector_norm(const Tensor& input, double order, const Dims& dims, bool kee
 }
 
 Tensor count_nonzero(const Tensor& x, const Dims& dims) {
+  if (is_complex(x.dtype())) return count_nonzero(ne(x, 0), dims);
   if (dims.empty()) {
     const Tensor dense = contiguous(x);
     return full(

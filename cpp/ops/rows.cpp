@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "ops/complex.h"
+
 namespace lamina {
 
 RowView::RowView(const Tensor& input, int64_t dim_number, const char* op)
@@ -40,6 +42,7 @@ void record_picked(const char* node, const Tensor& values, const Tensor& x, cons
 
 Pair arg_reduce(bool largest, const Tensor& input, int64_t dim, bool keepdim, const char* op,
                 const char* node) {
+  real_only(op, input);
   const RowView view(input, dim, op);
   if (view.rows.n == 0)
     fail<IndexError>(op, ": Expected reduction dim ", dim, " to have non-zero size, got ", input.shape());
@@ -64,7 +67,7 @@ Tensor arg_only(bool largest, const Tensor& x, std::optional<int64_t> dim, bool 
 
 Tensor scan(ScanOp op, const Tensor& input, const RowView& view, Dtype out_dtype) {
   // The kernel writes those of integers as int64.
-  if (!is_floating(out_dtype) && out_dtype != Dtype::Int64)
+  if (!is_inexact(out_dtype) && out_dtype != Dtype::Int64)
     return to(scan(op, input, view, Dtype::Int64), out_dtype);
   const Tensor y = empty(input.shape(), out_dtype);
   Rows rows = view.rows;
@@ -73,13 +76,14 @@ Tensor scan(ScanOp op, const Tensor& input, const RowView& view, Dtype out_dtype
   return y;
 }
 
-Dtype scan_type(const Tensor& x) { return is_floating(x.dtype()) ? x.dtype() : Dtype::Int64; }
+Dtype scan_type(const Tensor& x) { return is_inexact(x.dtype()) ? x.dtype() : Dtype::Int64; }
 
 // Sum of everything from each place to the end.
 Tensor reverse_cumsum(const Tensor& x, int dim) { return flip(cumsum(flip(x, {dim}), dim), {dim}); }
 
 Pair running_extreme(bool largest, const Tensor& x, int64_t dim, const char* op, const char* node) {
   // The kernel has one type of integers; halves go through float and come back as they were.
+  real_only(op, x);
   const Dtype dtype = !is_floating(x.dtype()) ? Dtype::Int64
                       : is_half(x.dtype())    ? Dtype::Float32
                                               : x.dtype();
@@ -116,7 +120,11 @@ Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
 Tensor cumsum(const Tensor& input, int64_t dim, MaybeDtype dtype) {
   const Dtype out = dtype.value_or(scan_type(input));
   const Tensor x = out == scan_type(input) ? input : to(input, out);
+  if (is_complex(out) && x.ndim())
+    return by_parts(
+        x, [at = wrap_dim(dim, x.ndim(), "cumsum")](const Tensor& parts) { return cumsum(parts, at); });
   const RowView view(x, dim, "cumsum");
+  if (is_complex(out)) return clone(x);
   const Tensor y = scan(ScanOp::Sum, x, view, out);
   if (recording(x))
     record("CumsumBackward0", y, {&x},
@@ -128,14 +136,14 @@ Tensor cumprod(const Tensor& input, int64_t dim, MaybeDtype dtype) {
   const Dtype out = dtype.value_or(scan_type(input));
   const Tensor x = out == scan_type(input) ? input : to(input, out);
   const RowView view(x, dim, "cumprod");
-  const Tensor y = scan(ScanOp::Prod, x, view, out);
+  const Tensor y = is_complex(out) ? complex_cumprod(detach(x), view.dim) : scan(ScanOp::Prod, x, view, out);
   if (recording(x))
     record("CumprodBackward0", y, {&x},
            [x = Saved(x), y = Saved::output(y), d = view.dim](Back& back) -> Tensors {
-             const Tensor xs = x.get(back);
+             const Tensor xs = conj(x.get(back)), ys = conj(y.get(back));
              const Tensor zero = eq(xs, 0);
              if (count_nonzero(zero, {}).data_as<int64_t>()[0] == 0)
-               return {div(reverse_cumsum(mul(back.grad(), y.get(back)), d), xs)};
+               return {div(reverse_cumsum(mul(back.grad(), ys), d), xs)};
              if (recording(back.grad(), xs))
                fail<NotImplementedError>(
                    "cumprod: the second derivative with zeros in the input is not implemented");
@@ -144,7 +152,7 @@ Tensor cumprod(const Tensor& input, int64_t dim, MaybeDtype dtype) {
              const Tensor safe = masked_fill(xs, zero, 1);
              const Tensor behind = cumsum(to(zero, Dtype::Int64), d);
              const Tensor before_first = eq(behind, 0), at_first = logical_and(zero, eq(behind, 1));
-             const Tensor plain = div(reverse_cumsum(mul(back.grad(), y.get(back)), d), safe);
+             const Tensor plain = div(reverse_cumsum(mul(back.grad(), ys), d), safe);
              const Tensor without = where(le(behind, 1), cumprod(safe, d), 0);
              const Tensor first = where(eq(behind, 1), mul(back.grad(), without), 0);
              return {where(before_first, plain, where(at_first, reverse_cumsum(first, d), 0))};
@@ -180,6 +188,7 @@ Tensor logcumsumexp(const Tensor& x, int64_t dim) {
 }
 
 Pair sort(const Tensor& x, int64_t dim, bool descending) {
+  real_only("sort", x);
   const RowView view(x, dim, "sort");
   check_positions("sort", view.rows.n);
   const Tensor values = empty(x.shape(), x.dtype()), indices = empty(x.shape(), Dtype::Int64);
@@ -193,6 +202,7 @@ Pair sort(const Tensor& x, int64_t dim, bool descending) {
 }
 
 Pair topk(const Tensor& x, int64_t k, int64_t dim, bool largest) {
+  real_only("topk", x);
   const RowView view(x, dim, "topk");
   check_positions("topk", view.rows.n);
   if (k < 0 || k > view.rows.n)
@@ -211,6 +221,8 @@ Pair topk(const Tensor& x, int64_t k, int64_t dim, bool largest) {
 }
 
 Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right) {
+  real_only("searchsorted", sorted);
+  real_only("searchsorted", values);
   const int n = sorted.ndim();
   bool fits = n == 1 || n == values.ndim();
   for (int d = 0; d + 1 < n && fits; ++d) fits = sorted.size(d) == values.size(d);

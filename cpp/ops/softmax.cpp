@@ -48,6 +48,13 @@ Tensor log_softmax(const Tensor& x, int64_t dim, MaybeDtype dtype) {
 }
 
 Tensor logsumexp(const Tensor& input, const Dims& dims, bool keepdim) {
+  if (is_complex(input.dtype())) {
+    const Tensor top = input.numel() ? amax(detach(real(input)), dims, true) : Tensor();
+    if (!top.defined()) return log(sum(exp(input), dims, keepdim));
+    const Tensor finite = masked_fill(top, isinf(top), 0),
+                 y = log(sum(exp(sub(input, finite)), dims, keepdim));
+    return add(y, reshape(finite, y.shape()));
+  }
   const Tensor x = is_floating(input.dtype()) ? input : to(input, default_float());
   if (dims.size() != 1) {  // several at once: the dimensions behind, as one
     Dims order, front, wrapped;

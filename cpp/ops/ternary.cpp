@@ -1,11 +1,13 @@
 // Elementwise ops of three operands: where, lerp, addcmul, addcdiv.
-#include "ops/walk.h"
+#include "ops/complex.h"
 
 namespace lamina::ops {
 namespace {
 
 Tensor ternary(TernaryOp op, const Tensor& x, const Tensor& y, const Tensor& z, Dtype dtype, const char* name,
                double p0 = 0) {
+  if (is_complex(dtype))  // where alone
+    return complex_look(ternary(op, unsqueeze(x, x.ndim()), pairs(y), pairs(z), real_of(dtype), name));
   const Shape shape = broadcast(broadcast(x.shape(), y.shape(), name), z.shape(), name);
   const Tensor out = elementwise_result(shape, dtype, {&x, &y, &z});
   Walk walk;
@@ -45,6 +47,7 @@ Tensor where(const Tensor& condition, const Operand& x, const Operand& y) {
 
 Tensor lerp(const Tensor& x, const Tensor& y, const Operand& weight) {
   const Tensor w = as_tensor(weight, x.dtype());
+  if (is_complex(x.dtype()) && y.dtype() == x.dtype()) return add(x, mul(w, sub(y, x)));
   same_float("lerp", x, y, w);
   const Tensor out = ternary(TernaryOp::Lerp, x, y, w, x.dtype(), "lerp");
   if (recording(x, y, w))
@@ -61,7 +64,7 @@ Tensor lerp(const Tensor& x, const Tensor& y, const Operand& weight) {
 
 Tensor addcmul(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
   const Dtype dtype = promote(promote(x.dtype(), y.dtype()), z.dtype());
-  if (!is_floating(dtype)) return add(x, mul(mul(y, z), value));
+  if (!is_floating(dtype) || value.is_complex()) return add(x, mul(mul(y, z), value));
   const Tensor a = to(x, dtype), b = to(y, dtype), c = to(z, dtype);
   const double v = value.to_double();
   const Tensor out = ternary(TernaryOp::Addcmul, a, b, c, dtype, "addcmul", v);
@@ -79,6 +82,7 @@ Tensor addcmul(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) 
 
 Tensor addcdiv(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
   const Dtype dtype = promote(promote(x.dtype(), y.dtype()), z.dtype());
+  if (is_complex(dtype)) return add(x, mul(div(y, z), value));
   if (!is_floating(dtype))
     fail<TypeError>("addcdiv: Integer division with addcdiv is not supported; convert to a floating dtype");
   const Tensor a = to(x, dtype), b = to(y, dtype), c = to(z, dtype);

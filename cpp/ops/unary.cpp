@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "ops/complex.h"
 #include "ops/conv_pending.h"
 #include "ops/inplace.h"
 
@@ -12,10 +13,10 @@ namespace {
 
 // g * f'(x) by one kernel, or by ops where this way back is itself recorded.
 Tensor unary_grad(const UnaryDef& def, const Tensor& g, const Tensor& s, const double* p) {
-  if (recording(g, s)) {
+  if (recording(g, s) || is_complex(s.dtype())) {
     const Tensor none;
     const bool from_output = slope_from_output(def.op);
-    return ops::mul(g, def.slope({from_output ? none : s, from_output ? s : none, p}));
+    return ops::mul(g, ops::conj(def.slope({from_output ? none : s, from_output ? s : none, p})));
   }
   const Tensor out = elementwise_result(g.shape(), g.dtype(), {&s, &g});
   Walk walk;
@@ -24,17 +25,23 @@ Tensor unary_grad(const UnaryDef& def, const Tensor& g, const Tensor& s, const d
   return out;
 }
 
-}  // namespace
-
-Tensor unary(const UnaryDef& def, const Tensor& input, double p0, double p1) {
-  if (const Tensor y = ops::join_activation(input, def.op, p0, p1); y.defined()) return y;
-  const bool direct = is_floating(input.dtype()) || def.integers;
-  const Tensor x = direct ? input : ops::to(input, default_float());
+Tensor unary_value(const UnaryDef& def, const Tensor& x, double p0, double p1) {
+  if (is_complex(x.dtype())) return ops::complex_unary(def.name, def.op, x);
   const Tensor y = elementwise_result(x.shape(), x.dtype(), {&x});
   const double p[2] = {p0, p1};
   Walk walk;
   if (WalkBuilder(x.shape()).operand(y).operand(x).build(&walk))
     x.kernels().unary(def.op, x.dtype(), walk, p);
+  return y;
+}
+
+}  // namespace
+
+Tensor unary(const UnaryDef& def, const Tensor& input, double p0, double p1) {
+  if (const Tensor y = ops::join_activation(input, def.op, p0, p1); y.defined()) return y;
+  const bool direct = is_inexact(input.dtype()) || def.integers;
+  const Tensor x = direct ? input : ops::to(input, default_float());
+  const Tensor y = unary_value(def, x, p0, p1);
   if (!recording(x)) return y;
   if (!def.slope) {
     record(def.name, y, {&x}, [](Back& back) -> Tensors { return {ops::full_like(back.grad(), 0)}; });
@@ -88,7 +95,9 @@ const UnaryDef kTanh{"TanhBackward0", UnaryOp::Tanh, [](const Slope& s) { return
 const UnaryDef kAsinh{"AsinhBackward0", UnaryOp::Asinh,
                       [](const Slope& s) { return rsqrt(add(square(s.x), 1)); }};
 const UnaryDef kAcosh{"AcoshBackward0", UnaryOp::Acosh,
-                      [](const Slope& s) { return rsqrt(sub(square(s.x), 1)); }};
+                      [](const Slope& s) {  // in two roots: of one, complex numbers have another branch
+                        return mul(rsqrt(sub(s.x, 1)), rsqrt(add(s.x, 1)));
+                      }};
 const UnaryDef kAtanh{"AtanhBackward0", UnaryOp::Atanh,
                       [](const Slope& s) { return reciprocal(sub(1, square(s.x))); }};
 const UnaryDef kErf{"ErfBackward0", UnaryOp::Erf,
@@ -113,14 +122,15 @@ const UnaryDef kTrunc{"TruncBackward0", UnaryOp::Trunc, nullptr};
 const UnaryDef kFrac{"FracBackward0", UnaryOp::Frac, [](const Slope& s) { return full_like(s.x, 1); }};
 
 Tensor rounding(const UnaryDef& def, const Tensor& x) {
-  return is_floating(x.dtype()) ? unary(def, x) : clone(x);
+  return is_inexact(x.dtype()) ? unary(def, x) : clone(x);
 }
 
 void refuse_bool(const Tensor& x, const char* op) {
   if (x.dtype() == Dtype::Bool) fail<TypeError>(op, ": not defined for bool tensors; use logical_not or ~");
 }
 
-Tensor predicate(PredicateOp op, const Tensor& x) {
+Tensor predicate(const char* name, PredicateOp op, const Tensor& x) {
+  if (is_complex(x.dtype())) return complex_predicate(name, op, x);
   const Tensor y = elementwise_result(x.shape(), Dtype::Bool, {&x});
   Walk walk;
   if (WalkBuilder(x.shape()).operand(y).operand(x).build(&walk)) x.kernels().predicate(op, x.dtype(), walk);
@@ -133,7 +143,10 @@ Tensor neg(const Tensor& x) {
   refuse_bool(x, "neg");
   return unary(kNeg, x);
 }
-Tensor abs(const Tensor& x) { return x.dtype() == Dtype::Bool ? clone(x) : unary(kAbs, x); }
+Tensor abs(const Tensor& x) {
+  if (is_complex(x.dtype())) return complex_abs(x);
+  return x.dtype() == Dtype::Bool ? clone(x) : unary(kAbs, x);
+}
 Tensor sign(const Tensor& x) { return x.dtype() == Dtype::Bool ? clone(x) : unary(kSign, x); }
 Tensor square(const Tensor& x) {
   return x.dtype() == Dtype::Bool ? square(to(x, Dtype::Int64)) : unary(kSquare, x);
@@ -142,7 +155,7 @@ Tensor sqrt(const Tensor& x) { return unary(kSqrt, x); }
 Tensor rsqrt(const Tensor& x) { return unary(kRsqrt, x); }
 Tensor reciprocal(const Tensor& x) { return unary(kReciprocal, x); }
 Tensor bitwise_not(const Tensor& x) {
-  if (is_floating(x.dtype()))
+  if (is_inexact(x.dtype()))
     fail<TypeError>("bitwise_not: expected integers or bool, got ", name_of(x.dtype()));
   return unary(kBitwiseNot, x);
 }
@@ -177,13 +190,13 @@ Tensor round(const Tensor& x) { return rounding(kRound, x); }
 Tensor trunc(const Tensor& x) { return rounding(kTrunc, x); }
 Tensor frac(const Tensor& x) { return unary(kFrac, x); }
 
-Tensor isnan(const Tensor& x) { return predicate(PredicateOp::IsNan, x); }
-Tensor isinf(const Tensor& x) { return predicate(PredicateOp::IsInf, x); }
-Tensor isposinf(const Tensor& x) { return predicate(PredicateOp::IsPosInf, x); }
-Tensor isneginf(const Tensor& x) { return predicate(PredicateOp::IsNegInf, x); }
-Tensor isfinite(const Tensor& x) { return predicate(PredicateOp::IsFinite, x); }
-Tensor logical_not(const Tensor& x) { return predicate(PredicateOp::LogicalNot, x); }
-Tensor signbit(const Tensor& x) { return predicate(PredicateOp::Signbit, x); }
+Tensor isnan(const Tensor& x) { return predicate("isnan", PredicateOp::IsNan, x); }
+Tensor isinf(const Tensor& x) { return predicate("isinf", PredicateOp::IsInf, x); }
+Tensor isposinf(const Tensor& x) { return predicate("isposinf", PredicateOp::IsPosInf, x); }
+Tensor isneginf(const Tensor& x) { return predicate("isneginf", PredicateOp::IsNegInf, x); }
+Tensor isfinite(const Tensor& x) { return predicate("isfinite", PredicateOp::IsFinite, x); }
+Tensor logical_not(const Tensor& x) { return predicate("logical_not", PredicateOp::LogicalNot, x); }
+Tensor signbit(const Tensor& x) { return predicate("signbit", PredicateOp::Signbit, x); }
 
 Tensor unary_(const Tensor& x, UnaryFunction function) { return change(x, 0, function); }
 

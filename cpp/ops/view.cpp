@@ -1,27 +1,34 @@
 // Views: other shapes and strides over the same storage. Changing them in place is inplace.cpp's.
 #include <algorithm>
 
+#include "ops/complex.h"
 #include "ops/inplace.h"
 
 namespace lamina::ops {
 namespace {
 
-// A view of x that remembers its base.
-Tensor look(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
-  const Tensor y = alias(x, shape, strides, offset);
+// y, which looks at the storage of x, as a view of x: it remembers its base.
+Tensor look(const Tensor& x, const Tensor& y) {
   TensorImpl& impl = *y.impl();
   impl.base = x.impl()->base ? x.impl()->base : x.ref();
   if (impl.base->grad_meta) impl.base_history = impl.base->grad_meta->history;
   return y;
 }
+Tensor look(const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset) {
+  return look(x, alias(x, shape, strides, offset));
+}
 
 // The same, recorded with `back` as its way to the gradient of x.
 template <class F>
-Tensor view_of(const char* name, const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset,
-               F back) {
-  const Tensor y = look(x, shape, strides, offset);
+Tensor view_of(const char* name, const Tensor& x, const Tensor& made, F back) {
+  const Tensor y = look(x, made);
   if (recording(x)) record(name, y, {&x}, std::move(back));
   return y;
+}
+template <class F>
+Tensor view_of(const char* name, const Tensor& x, const Shape& shape, const Shape& strides, int64_t offset,
+               F back) {
+  return view_of(name, x, alias(x, shape, strides, offset), std::move(back));
 }
 
 }  // namespace
@@ -108,6 +115,28 @@ Tensor unsqueeze(const Tensor& x, int64_t dim_number) {
   strides.insert(dim, dim < x.ndim() ? x.size(dim) * x.strides()[dim] : 1);
   return view_of("UnsqueezeBackward0", x, shape, strides, x.offset(),
                  [dim](Back& back) -> Tensors { return {squeeze(back.grad(), {dim})}; });
+}
+
+// The gradient of a complex number is the pair of those of its parts.
+Tensor view_as_real(const Tensor& x) {
+  if (!is_complex(x.dtype()))
+    fail<TypeError>("view_as_real: expected a complex tensor, got ", name_of(x.dtype()));
+  return view_of("ViewAsRealBackward0", x, pairs(x), [](Back& back) -> Tensors {
+    return {view_as_complex(fits_complex(back.grad()) ? back.grad() : clone(contiguous(back.grad())))};
+  });
+}
+
+Tensor view_as_complex(const Tensor& x) {
+  if (x.dtype() != Dtype::Float32 && x.dtype() != Dtype::Float64)
+    fail<TypeError>("view_as_complex: expected float32 or float64, got ", name_of(x.dtype()));
+  if (!fits_complex(x))
+    fail<ShapeError>(
+        "view_as_complex: Tensor must have a last dimension of size 2 and stride 1, and other "
+        "strides and an offset divisible by 2; got shape ",
+        x.shape(), ", strides ", x.strides(), ", offset ", x.offset());
+  return view_of("ViewAsComplexBackward0", x, complex_look(x), [](Back& back) -> Tensors {
+    return {view_as_real(to(back.grad(), complex_of(back.grad().dtype())))};
+  });
 }
 
 namespace {

@@ -107,8 +107,14 @@ Tensor reduce_to(const Tensor& g, const Shape& shape) {
   return lead ? ops::reshape(summed, shape) : summed;
 }
 
+Tensor Operand::complex_number(Scalar scalar) {
+  const Tensor x = ops::full(Shape(), scalar, Dtype::Complex128);
+  x.impl()->wrapped = true;
+  return x;
+}
+
 // Kinds of operands, weakest first: a number, a 0-d tensor, a tensor. Within a kind dtypes promote; a weaker
-// kind counts only where its category (bool, integer, float) is higher.
+// kind counts only where its category (bool, integer, float, complex) is higher.
 Dtype result_type(const Operand& x, const Operand& y) {
   if (!x.is_scalar() && !y.is_scalar() && x.tensor().dtype() == y.tensor().dtype()) return x.tensor().dtype();
   const auto rank = [](const Operand& o) {
@@ -117,6 +123,7 @@ Dtype result_type(const Operand& x, const Operand& y) {
   const auto dtype = [](const Operand& o) {
     if (!o.is_scalar()) {
       if (!o.tensor().impl()->wrapped) return o.tensor().dtype();
+      if (is_complex(o.tensor().dtype())) return complex_of(default_float());
       return is_floating(o.tensor().dtype()) ? default_float() : o.tensor().dtype();
     }
     switch (o.scalar().kind) {
@@ -128,7 +135,6 @@ Dtype result_type(const Operand& x, const Operand& y) {
         return default_float();
     }
   };
-  const auto category = [](Dtype d) { return is_floating(d) ? 2 : d == Dtype::Bool ? 0 : 1; };
   Dtype a = dtype(x), b = dtype(y);
   int ra = rank(x), rb = rank(y);
   if (ra == rb) return promote(a, b);
@@ -136,7 +142,8 @@ Dtype result_type(const Operand& x, const Operand& y) {
     std::swap(a, b);
     std::swap(ra, rb);
   }
-  return category(b) > category(a) ? promote(a, b) : a;
+  if (is_floating(a) && is_complex(b)) return complex_of(a);
+  return category_of(b) > category_of(a) ? promote(a, b) : a;
 }
 
 }  // namespace lamina

@@ -12,7 +12,10 @@ class WalkBuilder {
  public:
   explicit WalkBuilder(const Shape& shape) : shape_(shape) {}
   // One operand; size 1 or missing leading dimensions repeat.
-  WalkBuilder& operand(const Tensor& x) { return operand(x.data(), x.shape(), x.strides()); }
+  WalkBuilder& operand(const Tensor& x) {
+    x.kernels();  // no complex tensor gets here
+    return operand(x.data(), x.shape(), x.strides());
+  }
   WalkBuilder& operand(void* data, const Shape& shape, const Shape& strides);
   // A single value that is repeated everywhere.
   WalkBuilder& value(const void* data) { return operand(const_cast<void*>(data), Shape(), Shape()); }
@@ -37,6 +40,9 @@ struct Element {
   alignas(8) unsigned char bytes[8];
   Element(Scalar value, Dtype dtype);
 };
+
+// x (any layout) = value.
+void fill_values(const Tensor& x, Scalar value);
 
 // Sums g over what broadcasting had added, so that it has this shape again.
 Tensor reduce_to(const Tensor& g, const Shape& shape);

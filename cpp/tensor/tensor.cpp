@@ -56,6 +56,10 @@ Ref<Storage> new_storage(int64_t numel, Dtype dtype, Backend& backend) {
 
 }  // namespace
 
+void Tensor::refuse_complex() const {
+  fail<TypeError>("this op is not defined for complex numbers, got ", name_of(dtype()));
+}
+
 Tensor empty(const Shape& shape, Dtype dtype, Backend& backend) {
   const int64_t numel = numel_of(shape, "empty");
   return make(new_storage(numel, dtype, backend), shape, contiguous_strides(shape), numel, 0, dtype);

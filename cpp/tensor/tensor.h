@@ -62,7 +62,10 @@ class Tensor {
   Storage& storage() const { return *impl_->storage; }
   const Ref<Storage>& storage_ref() const { return impl_->storage; }
   Backend& backend() const { return impl_->storage->backend(); }
-  const Kernels& kernels() const { return backend().kernels(); }
+  const Kernels& kernels() const {  // TypeError of a complex tensor: kernels see its parts
+    if (is_complex(dtype())) refuse_complex();
+    return backend().kernels();
+  }
   void* data() const {
     return static_cast<char*>(impl_->storage->data()) + impl_->offset * static_cast<int64_t>(item_size());
   }
@@ -84,6 +87,7 @@ class Tensor {
   bool same(const Tensor& o) const { return impl_ == o.impl_; }
 
  private:
+  [[noreturn]] void refuse_complex() const;
   Ref<TensorImpl> impl_;
 };
 

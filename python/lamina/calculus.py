@@ -7,6 +7,7 @@ from typing import Any
 
 from lamina import _core
 from lamina._core import ShapeError, Tensor
+from lamina.elementwise import inexact
 from lamina.shape import as_tuple, wrap
 
 __all__ = ["cumulative_trapezoid", "diff", "gradient", "trapezoid", "trapz"]
@@ -110,7 +111,7 @@ def _slope(input: Tensor, dim: int, step: Any, order: int) -> Tensor:
     size = input.shape[dim]
     if size < order + 1:
         raise ShapeError(f"gradient: expected at least {order + 1} samples along {dim}, got {size}")
-    x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
+    x = inexact(input)
     if isinstance(step, Tensor) and step.ndim:
         if step.ndim != 1 or step.numel() != size:
             raise ShapeError(f"gradient: expected {size} coordinates for dim {dim}, got {tuple(step.shape)}")

@@ -29,7 +29,8 @@ def tensor(
 ) -> Tensor:
     """A new tensor that holds a copy of ``data``: a number, a (nested) sequence, an array, or a tensor.
 
-    Without ``dtype`` floats get the default dtype, ints int64, bools bool; arrays and tensors keep theirs.
+    Without ``dtype`` floats get the default dtype, complex numbers that of two such floats, ints int64, bools
+    bool; arrays and tensors keep theirs.
 
     Raises:
         ShapeError: sequences of unequal lengths, or a number that ``dtype`` cannot hold.
@@ -164,14 +165,18 @@ def _from_data(data: Any, dtype: Dtype | None, copy: bool) -> Tensor:
     """A tensor of numbers, of arrays, or of (nested) sequences of both and of tensors."""
     dtype = None if dtype is None else dtype_from(dtype, "tensor")
     kind = type(data)
-    if kind is float or kind is int or kind is bool:
+    if kind is float or kind is int or kind is bool or kind is complex:
         wanted = _dtype_of(data) if dtype is None else dtype
+        if kind is complex and not wanted.is_complex:
+            raise DtypeError(f"tensor: a complex number cannot become {wanted}")
         _check_range(data, data, wanted)
         return _core.full((), data, wanted)
     if not isinstance(data, (np.ndarray, np.generic)):
         data, natural = _array(data)
         dtype = natural if dtype is None else dtype
-        if data.size:
+        if data.dtype.kind == "c" and not dtype.is_complex:
+            raise DtypeError(f"tensor: complex numbers cannot become {dtype}")
+        if data.size and not dtype.is_complex:
             _check_range(data.min(), data.max(), dtype)
         copy = False  # this array is nobody else's
     result = _core.from_numpy(np.array(data) if copy and dtype is None else np.asarray(data))
@@ -184,7 +189,9 @@ def _dtype_of(leaf: Any) -> Dtype:
         return _core.from_numpy(np.empty(0, leaf.dtype)).dtype
     if isinstance(leaf, Tensor):
         return leaf.dtype
-    for kind, dtype in ((bool, _core.bool), (int, _core.int64), (float, _core.get_default_dtype())):
+    default = _core.get_default_dtype()
+    kinds = ((bool, _core.bool), (int, _core.int64), (float, default), (complex, default.to_complex()))
+    for kind, dtype in kinds:
         if isinstance(leaf, kind):
             return dtype
     raise DtypeError(
@@ -205,12 +212,14 @@ def _array(data: Any) -> tuple[np.ndarray, Dtype]:
         array = np.array(data)
     except ValueError as error:
         raise ShapeError(_ragged(data, 0) or f"tensor: {error}") from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufc":
         raise ShapeError(_ragged(data, 0)) if _ragged(data, 0) else DtypeError(_misfit(array))
     if dtypes:
         return array, reduce(_core.promote_types, dtypes)
     if array.dtype.kind == "f" and (array.size == 0 or isinstance(leaf, (float, int))):
         return array, _core.get_default_dtype()
+    if array.dtype.kind == "c" and isinstance(leaf, (complex, float, int)):
+        return array, _core.get_default_dtype().to_complex()
     if array.dtype == np.uint64 and isinstance(leaf, int):
         raise ShapeError("tensor: Overflow: an integer is too large for int64")
     return array, _dtype_of(array)
@@ -240,7 +249,7 @@ def _ragged(data: Any, dim: int) -> str:
 def _misfit(array: np.ndarray) -> str:
     wrong = array.flat[0] if array.size else None
     for item in array.flat:
-        if not isinstance(item, (bool, int, float)):
+        if not isinstance(item, (bool, int, float, complex)):
             wrong = item
             break
     what = (
@@ -253,7 +262,7 @@ def _misfit(array: np.ndarray) -> str:
 
 def _check_range(smallest: Any, largest: Any, dtype: Dtype) -> None:
     """Numbers that an integer dtype cannot hold are refused; bytes that are negative wrap around."""
-    if dtype.is_floating_point or dtype is _core.bool:
+    if dtype.is_floating_point or dtype.is_complex or dtype is _core.bool:
         return
     high = 2 ** (8 * dtype.itemsize - dtype.is_signed) - 1
     low = -high - 1 if dtype.is_signed else -high

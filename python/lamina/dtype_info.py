@@ -21,14 +21,17 @@ NAMES = (
     ("int8", (), "CharTensor"),
     ("uint8", (), "ByteTensor"),
     ("bool", (), "BoolTensor"),
+    ("complex64", ("cfloat",), "ComplexFloatTensor"),
+    ("complex128", ("cdouble",), "ComplexDoubleTensor"),
 )
 ALIASES: dict[str, dtype] = {
     alias: getattr(_core, name) for name, short, _ in NAMES for alias in (name, *short)
 }
 # bits of the significand without the leading one, largest and smallest exponent of a normal number
 _FLOATS = {"float16": (10, 15), "bfloat16": (7, 127), "float32": (23, 127), "float64": (52, 1023)}
+_INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 # Python's types stand for dtypes wherever one is asked for.
-_PYTHON = {float: _core.float64, int: _core.int64, bool: _core.bool}
+_PYTHON = {float: _core.float64, int: _core.int64, bool: _core.bool, complex: _core.complex128}
 
 
 def _dtype_named(name: str) -> dtype:
@@ -44,10 +47,12 @@ def name_of(d: dtype) -> str:
 
 
 class finfo:
-    """The limits of a floating dtype: ``bits eps max min tiny smallest_normal resolution dtype``.
+    """The limits of a floating dtype, or of the parts of a complex one.
+
+    They are ``bits eps max min tiny smallest_normal resolution dtype``.
 
     Raises:
-        TypeError: the dtype is not a floating one.
+        TypeError: the dtype is neither floating nor complex.
 
     >>> lamina.finfo(lamina.float16).max
     65504.0
@@ -56,8 +61,9 @@ class finfo:
     def __init__(self, type: dtype | None = None) -> None:
         known: Any = _PYTHON
         d = known.get(type, type) if type is not None else _core.get_default_dtype()
-        if not isinstance(d, dtype) or not d.is_floating_point:
+        if not isinstance(d, dtype) or not (d.is_floating_point or d.is_complex):
             raise TypeError(f"finfo: expected a floating dtype, got {type}; lamina.iinfo handles integers")
+        d = d.to_real()
         digits, exponent = _FLOATS[d.name]
         self.dtype = d.name
         self.bits = 8 * d.itemsize
@@ -86,7 +92,7 @@ class iinfo:
 
     def __init__(self, type: dtype) -> None:
         d = _PYTHON.get(type, type)  # type: ignore[call-overload]
-        if not isinstance(d, dtype) or d.is_floating_point or d is _core.bool:
+        if not isinstance(d, dtype) or d.name not in _INTEGERS:
             raise TypeError(f"iinfo: expected an integer dtype, got {type}; lamina.finfo handles floats")
         self.dtype = d.name
         self.bits = 8 * d.itemsize
@@ -98,13 +104,15 @@ class iinfo:
 
 
 def can_cast(from_: dtype, to: dtype) -> bool:
-    """Whether a value of one dtype may become one of another in an op: never from a float to an integer, nor
-    from either to bool.
+    """Whether a value of one dtype may become one of another in an op: never from a complex number to a
+    float, from that to an integer, nor from any to bool.
 
     >>> lamina.can_cast(lamina.float64, lamina.int32)
     False
     """
-    kinds = [2 if d.is_floating_point else 0 if d is _core.bool else 1 for d in (from_, to)]
+    kinds = [
+        3 if d.is_complex else 2 if d.is_floating_point else 0 if d is _core.bool else 1 for d in (from_, to)
+    ]
     return kinds[0] <= kinds[1]
 
 
@@ -123,7 +131,9 @@ class _TypedTensors(type):
 
 
 TYPES = {
-    kind: _TypedTensors(kind, (), {"dtype": ALIASES[name], "__module__": "lamina"}) for name, _, kind in NAMES
+    kind: _TypedTensors(kind, (), {"dtype": ALIASES[name], "__module__": "lamina"})
+    for name, _, kind in NAMES
+    if "complex" not in name
 }
 
 

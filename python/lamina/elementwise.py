@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 from lamina import _core
 from lamina._core import DtypeError, ShapeError, Tensor
 from lamina.dtype_info import finfo
+
+if TYPE_CHECKING:
+    from lamina._core import dtype as Dtype
 
 __all__ = [
     "allclose",
@@ -23,6 +27,35 @@ __all__ = [
     "positive",
     "rad2deg",
 ]
+
+
+def inexact(input: Tensor) -> Tensor:
+    """``input``, or as the default dtype where it is of integers or bools."""
+    exact = not (input.is_floating_point() or input.is_complex())
+    return input.to(_core.get_default_dtype()) if exact else input
+
+
+def floating(input: Tensor, word: str) -> Tensor:
+    """The same for what complex numbers are not allowed in.
+
+    Raises:
+        TypeError: it is complex.
+    """
+    if input.is_complex():
+        raise DtypeError(f"{word}: not defined for complex numbers, got {input.dtype}")
+    return inexact(input)
+
+
+def real_type(word: str, input: Any, other: Any) -> Dtype:
+    """The floating dtype of a function of both.
+
+    Raises:
+        TypeError: one is complex.
+    """
+    found = _core.result_type(input, other)
+    if found.is_complex:
+        raise DtypeError(f"{word}: not defined for complex numbers")
+    return found if found.is_floating_point else _core.get_default_dtype()
 
 
 def clamp_min(input: Tensor, min: float | Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -62,7 +95,7 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     >>> lamina.logit(lamina.tensor([0.5])).tolist()
     [0.0]
     """
-    x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
+    x = floating(input, "logit")
     x = x if eps is None else x.clamp(eps, 1 - eps)
     return _core.log(x / (1 - x), out=out)
 
@@ -116,6 +149,9 @@ def nan_to_num(
     >>> lamina.nan_to_num(lamina.tensor([float("nan"), 1.0])).tolist()
     [0.0, 1.0]
     """
+    if input.is_complex():
+        parts = nan_to_num(_core.view_as_real(input), nan, posinf, neginf)
+        return _core._into_out(_core.view_as_complex(parts), out)
     if not input.dtype.is_floating_point:
         return _core._into_out(input.clone(), out)
     limits = finfo(input.dtype)
@@ -126,7 +162,9 @@ def nan_to_num(
 
 
 def isreal(input: Tensor) -> Tensor:
-    """True everywhere: lamina has real numbers only."""
+    """Where the imaginary part is 0: everywhere in a tensor that is not complex."""
+    if input.is_complex():
+        return _core.imag(input.detach()) == 0
     return _core.full_like(input, True, _core.bool)
 
 
@@ -148,7 +186,7 @@ def isclose(
     if a.dtype is _core.bool:
         a, b = a.to(_core.uint8), b.to(_core.uint8)
     close = a == b
-    if a.dtype.is_floating_point and equal_nan:
+    if (a.dtype.is_floating_point or a.dtype.is_complex) and equal_nan:
         close = close | (a.isnan() & b.isnan())
     if rtol == 0 and atol == 0:
         return close

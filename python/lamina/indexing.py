@@ -193,7 +193,11 @@ def scatter_reduce(
     one = _core.full(index.shape, 1, input.dtype)
     own = _core.full_like(input, 1) if include_self else _core.full_like(input, 1).scatter(dim, index, 0)
     count = own.scatter(dim, index, one, reduce="add")
-    return result / count if input.dtype.is_floating_point else _core.floor_divide(result, count)
+    return (
+        result / count
+        if input.is_floating_point() or input.is_complex()
+        else _core.floor_divide(result, count)
+    )
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:

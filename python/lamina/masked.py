@@ -12,6 +12,7 @@ from typing import Any
 from lamina import _core
 from lamina._core import DtypeError, Tensor
 from lamina.dtype_info import iinfo
+from lamina.elementwise import floating, inexact
 from lamina.order_statistic import nanmedian
 
 __all__ = [
@@ -84,7 +85,7 @@ def mean(
 ) -> Tensor:
     """The mean; NaN of nothing."""
     x = input if dtype is None else input.to(dtype)
-    x = x if x.is_floating_point() else x.to(_core.get_default_dtype())
+    x = inexact(x)
     return sum(x, dim, keepdim=keepdim, mask=mask) / _count(x, dim, keepdim, mask)
 
 
@@ -116,7 +117,7 @@ def median(
 ) -> Tensor:
     """The median along ``dim``; NaN of nothing."""
     x = input if dtype is None else input.to(dtype)
-    x = x if x.is_floating_point() else x.to(_core.get_default_dtype())
+    x = floating(x, "median")
     return nanmedian(_filled(x, mask, math.nan), dim, keepdim).values
 
 
@@ -147,11 +148,12 @@ def var(
 ) -> Tensor:
     """The variance, divided by the count less ``correction`` (1, or 0 with ``unbiased=False``)."""
     x = input if dtype is None else input.to(dtype)
-    x = x if x.is_floating_point() else x.to(_core.get_default_dtype())
+    x = inexact(x)
     less = (0 if unbiased is False else 1) if correction is None else correction
     apart = _filled(x - mean(x, dim, keepdim=True, mask=mask), mask, 0)
     count = _count(x, dim, keepdim, mask)
-    return apart.square().sum(dim, keepdim) / (count - less).clamp(min=0)
+    squares = (apart * apart.conj()).real if x.is_complex() else apart.square()
+    return squares.sum(dim, keepdim) / (count - less).clamp(min=0)
 
 
 def std(input: Tensor, dim: Dims = None, unbiased: bool | None = None, **options: Any) -> Tensor:

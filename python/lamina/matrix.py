@@ -90,8 +90,8 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """``dot``; the two differ for complex numbers only."""
-    return dot(input, other, out=out)
+    """``dot`` with the first of both conjugated: its square of a vector with itself is its length."""
+    return dot(input.conj(), other, out=out)
 
 
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -153,7 +153,9 @@ def addbmm(
 
 def _scaled(input: Tensor, product: Tensor, beta: float, alpha: float, out: Tensor | None) -> Tensor:
     dtype = product.dtype
-    if not dtype.is_floating_point:  # factors of integers are cut to integers, those of bools to bools
+    if not (
+        dtype.is_floating_point or dtype.is_complex
+    ):  # factors of integers are cut to integers, those of bools to bools
         cut = bool if dtype is _core.bool else int
         beta, alpha = cut(beta), cut(alpha)
     elif dtype.itemsize == 2:  # rounded once, at the end

@@ -1,4 +1,4 @@
-"""Functions of single numbers that NumPy computes, and those that mean something for complex numbers only."""
+"""Functions of single numbers that NumPy computes, and the adjoint of a matrix."""
 
 from __future__ import annotations
 
@@ -15,65 +15,25 @@ from lamina.shape import as_tuple
 
 __all__ = [
     "adjoint",
-    "angle",
-    "conj",
-    "conj_physical",
     "frexp",
     "gcd",
-    "is_conj",
-    "is_neg",
     "lcm",
-    "real",
-    "resolve_conj",
-    "resolve_neg",
     "unravel_index",
 ]
 
 
-def conj(input: Tensor) -> Tensor:
-    """``input`` itself: lamina has real numbers only."""
-    return input
-
-
-real = resolve_conj = resolve_neg = conj
-
-
-def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """``input`` itself, or ``out`` with its values: lamina has real numbers only."""
-    return _core._into_out(input, out)
-
-
-def is_conj(input: Tensor) -> bool:
-    """False: no tensor of lamina is a conjugated view."""
-    return False
-
-
-is_neg = is_conj
-
-
 def adjoint(input: Tensor) -> Tensor:
-    """A view with the last two dimensions exchanged."""
+    """The last two dimensions exchanged, complex numbers conjugated."""
     if input.ndim < 2:
         raise ShapeError(f"adjoint: expected at least 2 dimensions, got shape {tuple(input.shape)}")
-    return input.transpose(-1, -2)
-
-
-def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """pi for negative numbers, 0 for others, NaN for NaN.
-
-    >>> lamina.angle(lamina.tensor([1.0, -1.0])).tolist()[0]
-    0.0
-    """
-    x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
-    turned = _core.where(x < 0, math.pi, x * 0 if x.requires_grad else _core.full_like(x, 0))
-    return _core._into_out(_core.where(x.isnan(), x, turned), out)
+    return input.transpose(-1, -2).conj()
 
 
 def _integers(word: str, routine: Any, input: Tensor, other: Tensor, out: Tensor | None) -> Tensor:
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         raise TypeError(f"{word}: expected two tensors of integers")
     dtype = _core.result_type(input, other)
-    if dtype.is_floating_point or dtype is _core.bool:
+    if dtype.is_floating_point or dtype.is_complex or dtype is _core.bool:
         raise DtypeError(f"{word}: expected integers, got {input.dtype} and {other.dtype}")
     found = routine(input.to(dtype).numpy(), other.to(dtype).numpy())
     return _core._into_out(_core.from_numpy(np.asarray(found)).to(dtype), out)
@@ -121,7 +81,7 @@ def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, 
     >>> [x.item() for x in lamina.unravel_index(lamina.tensor(5), (2, 3))]
     [1, 2]
     """
-    if indices.is_floating_point() or indices.dtype is _core.bool:
+    if indices.is_floating_point() or indices.is_complex() or indices.dtype is _core.bool:
         raise DtypeError(f"unravel_index: expected integers, got {indices.dtype}")
     sizes = as_tuple(shape)
     indices, count = indices.to(_core.int64), math.prod(sizes)

@@ -77,7 +77,7 @@ def format_tensor(t: Tensor) -> str:
     kind = type(t).__name__
     prefix = "tensor(" if kind in ("Tensor", "Parameter", "Buffer") else f"{kind}("
     default = lamina.get_default_dtype()
-    usual = (default,) if t.numel() == 0 else (default, lamina.int64, lamina.bool)
+    usual = (default,) if t.numel() == 0 else (default, default.to_complex(), lamina.int64, lamina.bool)
     suffixes = []
     if (t.numel() == 0 and t.dim() != 1) or (t.numel() > 0 and _options.edgeitems == 0):
         suffixes.append(f"size={tuple(t.shape)}")
@@ -112,11 +112,14 @@ def _values(t: Tensor, indent: int) -> str:
     for dim, cut_here in enumerate(cut):
         if cut_here:
             t = lamina.cat([t.narrow(dim, 0, edge), t.narrow(dim, t.shape[dim] - edge, edge)], dim)
+    if t.is_complex():
+        array = t.to(lamina.complex128).numpy()
+        return _block(array, indent, cut, _ComplexFormat(array))
     array = (t.to(lamina.float64) if t.is_floating_point() else t).numpy()
     return _block(array, indent, cut, _Format(array))
 
 
-def _block(array: np.ndarray[Any, Any], indent: int, cut: list[bool], number: _Format) -> str:
+def _block(array: np.ndarray[Any, Any], indent: int, cut: list[bool], number: Any) -> str:
     """Nested brackets; ``cut`` says in which dimensions the middle is left out."""
     if array.ndim == 0:
         return number(array.item())
@@ -169,3 +172,18 @@ class _Format:
         else:
             text = f"{value:.{_options.precision}f}"
         return text.rjust(self.width)
+
+
+class _ComplexFormat:
+    """One notation for all real parts beside one for all imaginary parts."""
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.real, self.imag = (
+            _Format(np.ascontiguousarray(array.real)),
+            _Format(np.ascontiguousarray(array.imag)),
+        )
+        self.width = self.real.width + self.imag.width + 1
+
+    def __call__(self, value: complex) -> str:
+        imag = self.imag(value.imag).lstrip()
+        return self.real(value.real) + ("" if imag.startswith(("-", "+")) else "+") + imag + "j"

@@ -94,6 +94,12 @@ def linspace(
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     kind = chosen(dtype, device, layout, pin_memory)
+    if kind.is_complex or isinstance(start, complex) or isinstance(end, complex):
+        kind = kind.to_complex()
+        first, last = complex(start), complex(end)
+        parts = [(first.real, last.real), (first.imag, last.imag)]
+        made = _core.complex(*(_core.linspace(a, b, steps, kind.to_real()) for a, b in parts))
+        return finish(made, out, requires_grad)
     number = float if kind.is_floating_point else int
     made = _core.linspace(number(start), number(end), steps, kind)
     return finish(made, out, requires_grad)
@@ -113,5 +119,6 @@ def logspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """``steps`` numbers from ``base**start`` to ``base**end`` whose exponents are evenly spaced."""
-    exponent = _core.linspace(float(start), float(end), steps, _core.float64)
+    wide = _core.complex128 if isinstance(start, complex) or isinstance(end, complex) else _core.float64
+    exponent = linspace(start, end, steps, dtype=wide)
     return finish(_core.pow(base, exponent).to(chosen(dtype, device, layout, pin_memory)), out, requires_grad)

@@ -50,7 +50,7 @@ def is_floating_point(input: Tensor) -> bool:
 
 
 def is_complex(input: Tensor) -> bool:
-    """Whether the elements are complex: never, lamina has real numbers only."""
+    """Whether the elements are complex numbers."""
     return input.dtype.is_complex
 
 

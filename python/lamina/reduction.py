@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina import _core
 from lamina._core import DtypeError, ShapeError, Tensor
+from lamina.elementwise import inexact
 from lamina.result import takes_out
 from lamina.return_types import named
 from lamina.shape import broadcast_shapes
@@ -106,8 +107,9 @@ def norm(
         return linalg.matrix_norm(input, "nuc", dims, keepdim, dtype=dtype, out=out)
     if isinstance(p, str) and p != "fro":
         raise ShapeError(f"norm: expected p to be a number, 'fro' or 'nuc', got {p!r}")
-    if not (input if dtype is None else _core.empty((0,), dtype)).is_floating_point():
-        raise DtypeError(f"norm: expected a floating dtype, got {input.dtype}")
+    kind = input.dtype if dtype is None else dtype
+    if not (kind.is_floating_point or kind.is_complex):
+        raise DtypeError(f"norm: expected a floating or complex dtype, got {kind}")
     order = 2.0 if p is None or isinstance(p, str) else float(p)
     return _core._into_out(_core.vector_norm(input, order, dim, keepdim, dtype), out)
 
@@ -169,7 +171,7 @@ def cov(
     if input.ndim > 2:
         raise ShapeError(f"cov: expected at most 2 dimensions, got shape {tuple(input.shape)}")
     x = input.reshape(1, -1) if input.ndim < 2 else input
-    x = x if x.is_floating_point() else x.to(_core.get_default_dtype())
+    x = inexact(x)
     if fweights is not None and fweights.is_floating_point():
         raise DtypeError(f"cov: expected fweights to be counts, got {fweights.dtype}")
     for weights in (fweights, aweights):
@@ -183,7 +185,8 @@ def cov(
     total = weight.sum()
     second = total if aweights is None else (weight * aweights.to(x.dtype)).sum()
     centred = x - (x * weight).sum(1, True) / total
-    result = (centred * weight) @ centred.t() / (total - correction * second / total).clamp(min=0)
+    count = _core.real(total - correction * second / total).clamp(min=0)
+    result = (centred * weight) @ centred.t().conj() / count
     return result.squeeze()
 
 
@@ -192,5 +195,8 @@ def corrcoef(input: Tensor) -> Tensor:
     c = cov(input)
     if c.ndim == 0:
         return c / c
-    spread = c.diagonal().sqrt()
-    return (c / spread.unsqueeze(1) / spread.unsqueeze(0)).clamp(-1, 1)
+    spread = _core.real(c).diagonal().sqrt()
+    scaled = c / spread.unsqueeze(1) / spread.unsqueeze(0)
+    if not scaled.is_complex():
+        return scaled.clamp(-1, 1)
+    return _core.complex(_core.real(scaled).clamp(-1, 1), _core.imag(scaled).clamp(-1, 1))

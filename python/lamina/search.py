@@ -200,7 +200,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     >>> lamina.bincount(lamina.tensor([0, 2, 2])).tolist()
     [1, 0, 2]
     """
-    if input.is_floating_point() or input.dtype is _core.bool:
+    if input.is_floating_point() or input.is_complex() or input.dtype is _core.bool:
         raise DtypeError(f"bincount: expected integers, got {input.dtype}")
     if input.ndim != 1 or minlength < 0 or (input.numel() and int(input.min()) < 0):
         raise ShapeError("bincount: only supports 1-d non-negative integral inputs, and minlength >= 0")

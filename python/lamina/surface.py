@@ -16,6 +16,7 @@ from lamina import (
     matrix,
     order_statistic,
     partition,
+    parts,
     query,
     random,
     reduction,
@@ -44,7 +45,7 @@ METHODS: dict[Any, str] = {
     combination: "diag diag_embed diagflat",
     matrix: "addbmm addmv addr bmm cross dot ger inner kron mm mv outer trace vdot",
     random: "bernoulli multinomial",
-    query: "get_device is_complex is_nonzero is_same_size is_signed",
+    query: "get_device is_nonzero is_same_size is_signed",
 }
 # Those of them that also write over the tensor.
 IN_PLACE: dict[Any, str] = {
@@ -74,8 +75,7 @@ LATER: dict[str, str] = {
     "feature_alpha_dropout feature_alpha_dropout_ feature_dropout feature_dropout_ grid_sampler "
     "grid_sampler_2d grid_sampler_3d max_pool1d_with_indices native_batch_norm native_dropout "
     "native_group_norm native_layer_norm norm_except_dim",
-    "number": "adjoint angle conj conj_physical frexp gcd is_conj is_neg lcm real resolve_conj resolve_neg "
-    "unravel_index",
+    "number": "adjoint frexp gcd lcm unravel_index",
     "printing": "set_printoptions",
     "rewriting": "as_strided_scatter constant_pad_nd fill index_reduce nonzero_static renorm",
     "signal.windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
@@ -88,15 +88,15 @@ LATER: dict[str, str] = {
 WHERE = {name: module for module, names in LATER.items() for name in names.split()}
 # Those of them that are methods too, and other methods whose module is loaded by the first call.
 METHODS_LATER = (
-    "adjoint angle as_strided_scatter cholesky cholesky_inverse cholesky_solve conj conj_physical det frexp "
-    "gcd geqrf histogram i0 igamma igammac index_reduce inverse is_conj is_neg lcm logdet lu lu_solve "
-    "matrix_exp matrix_power mvlgamma narrow_copy nonzero_static orgqr ormqr pinverse qr renorm resolve_conj "
-    "resolve_neg slogdet svd triangular_solve"
+    "adjoint as_strided_scatter cholesky cholesky_inverse cholesky_solve det frexp "
+    "gcd geqrf histogram i0 igamma igammac index_reduce inverse lcm logdet lu lu_solve "
+    "matrix_exp matrix_power mvlgamma narrow_copy nonzero_static orgqr ormqr pinverse qr renorm "
+    "slogdet svd triangular_solve"
 )
-IN_PLACE_LATER = "conj_physical gcd i0 igamma igammac index_reduce lcm mvlgamma renorm"
+IN_PLACE_LATER = "gcd i0 igamma igammac index_reduce lcm mvlgamma renorm"
 # Methods that are functions of lamina too.
 FUNCTIONS = (
-    "addmv_ as_strided_ clamp_max_ clamp_min_ conj_physical_ deg2rad_ detach detach_ gcd_ i0_ index_put_ "
+    "addmv_ as_strided_ clamp_max_ clamp_min_ deg2rad_ detach detach_ gcd_ i0_ index_put_ "
     "lcm_ ldexp_ logit_ nan_to_num_ rad2deg_ resize_as_ round_ xlogy_"
 )
 MEMORY = "is_pinned is_shared new_empty_strided resize_ resize_as_ share_memory_"
@@ -156,6 +156,8 @@ def _inherit() -> None:
         setattr(Tensor, name, made)
     for name, getter in tensor_method.PROPERTIES.items():
         setattr(Tensor, name, property(getter))
+    for name, part in parts.PARTS.items():
+        setattr(Tensor, name, property(part, parts.setter(name)))
     for kind, name, value in EXTRAS:
         setattr(kind, name, value)
 

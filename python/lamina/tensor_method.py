@@ -89,6 +89,8 @@ CONVERSIONS = {
     "bfloat16": _core.bfloat16,
     "bool": _core.bool,
     "byte": _core.uint8,
+    "cdouble": _core.complex128,
+    "cfloat": _core.complex64,
     "char": _core.int8,
     "double": _core.float64,
     "float": _core.float32,
@@ -222,7 +224,7 @@ def __iter__(self: Tensor) -> Iterator[Tensor]:
 
 
 def __contains__(self: Tensor, element: Any) -> bool:
-    if not isinstance(element, (Tensor, int, float)):
+    if not isinstance(element, (Tensor, int, float, complex)):
         raise TypeError(
             f"Tensor.__contains__: expected a Tensor or a number, got {element.__class__.__name__}"
         )
@@ -328,8 +330,17 @@ def mT(self: Tensor) -> Tensor:
     return self.transpose(-1, -2)
 
 
+def adjoint(self: Tensor) -> Tensor:
+    """The last two dimensions exchanged, complex numbers conjugated."""
+    return mT(self).conj()
+
+
+def __complex__(self: Tensor) -> complex:
+    return complex(self.item())
+
+
 PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
-    "H": lambda self: self.t(),
+    "H": lambda self: self.t().conj(),
     "T": T,
     "device": lambda self: device_type.CPU,
     "is_cpu": lambda self: True,
@@ -341,10 +352,9 @@ PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
     "is_nested": lambda self: False,
     "is_quantized": lambda self: False,
     "is_sparse": lambda self: False,
-    "real": lambda self: self,
     "is_sparse_csr": lambda self: False,
     "is_xpu": lambda self: False,
-    "mH": mT,
+    "mH": adjoint,
     "mT": mT,
 }
 
@@ -354,6 +364,7 @@ def __rdiv__(self: Tensor, other: Any) -> Tensor:
 
 
 METHODS = (
+    __complex__,
     __rdiv__,
     __iter__,
     __contains__,

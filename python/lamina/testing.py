@@ -19,6 +19,8 @@ TOLERANCES = {
     _core.bfloat16: (1.6e-2, 1e-5),
     _core.float32: (1.3e-6, 1e-5),
     _core.float64: (1e-7, 1e-7),
+    _core.complex64: (1.3e-6, 1e-5),
+    _core.complex128: (1e-7, 1e-7),
 }
 
 
@@ -74,7 +76,7 @@ def _compare_values(
     a: Any, b: Any, where: str, tolerance: Any, equal_nan: bool, check_dtype: bool, check_stride: bool
 ) -> str:
     for x in (a, b):
-        if not isinstance(x, (Tensor, np.ndarray, np.generic, int, float)):
+        if not isinstance(x, (Tensor, np.ndarray, np.generic, int, float, complex)):
             raise TypeError(
                 f"assert_close: expected tensors, arrays or numbers{where}, got {type(x).__name__}"
             )
@@ -96,14 +98,17 @@ def _compare_values(
     return "" if bool(close.all()) else _report(x, y, close, where, rtol, atol)
 
 
+_WIDEST = {float: _core.float64, complex: _core.complex128}
+
+
 def _tensor(value: Any) -> Tensor:
     from lamina.convert import tensor
 
-    return tensor(value, dtype=_core.float64 if isinstance(value, float) else None)
+    return tensor(value, dtype=_WIDEST.get(type(value)))
 
 
 def _report(x: Tensor, y: Tensor, close: Tensor, where: str, rtol: float, atol: float) -> str:
-    wide = [v.to(_core.float64) for v in (x, y)]
+    wide = [v.to(_core.complex128 if v.is_complex() else _core.float64) for v in (x, y)]
     gap = (wide[0] - wide[1]).abs()
     # What is NaN on one side only is as far apart as can be.
     gap = _core.where(close, 0.0, _core.where(gap.isnan(), float("inf"), gap))

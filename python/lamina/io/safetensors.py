@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # The format's name of a dtype, lamina's, and the bytes per element.
 DTYPES = {
     "F64": ("float64", 8),
+    "C64": ("complex64", 8),
     "I64": ("int64", 8),
     "F32": ("float32", 4),
     "I32": ("int32", 4),

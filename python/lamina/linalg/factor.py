@@ -10,7 +10,7 @@ import numpy as np
 from lamina import _core
 from lamina._core import ShapeError, Tensor
 from lamina.linalg.decomposition import cholesky
-from lamina.linalg.lapack import LinAlgError, check, mT
+from lamina.linalg.lapack import LinAlgError, check, mH, mT
 from lamina.linalg.solution import inv, solve, solve_triangular
 from lamina.result import takes_out
 from lamina.return_types import named
@@ -211,7 +211,7 @@ def geqrf(input: Tensor) -> Any:
 
 @takes_out
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
-    """The first n columns of H1 @ H2 @ ..., Hi = 1 - tau[i] * v @ v.mT, v the i-th column of A (..., m, n)
+    """The first n columns of H1 @ H2 @ ..., Hi = 1 - tau[i] * v @ v.mH, v the i-th column of A (..., m, n)
     below the diagonal, where it is 1: the Q of ``geqrf``.
 
     Raises:
@@ -232,7 +232,7 @@ def _reflected(A: Tensor, tau: Tensor, X: Tensor, order: Any) -> Tensor:
     vectors = A.tril(-1) + _core.eye(A.shape[-2], A.shape[-1], A.dtype)
     for i in order:
         v = vectors[..., :, i : i + 1]
-        X = X - tau[..., i : i + 1].unsqueeze(-1) * (v @ (mT(v) @ X))
+        X = X - tau[..., i : i + 1].unsqueeze(-1) * (v @ (mH(v) @ X))
     return X
 
 
@@ -245,7 +245,7 @@ def ormqr(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Q @ other, or other @ Q, or those with Q transposed, for the whole Q of ``geqrf``'s two results."""
+    """Q @ other, or other @ Q, or those with Q.mH, for the whole Q of ``geqrf``'s two results."""
     side = -2 if left else -1
     if input.ndim < 2 or other.ndim < 2:
         raise ShapeError(
@@ -256,10 +256,10 @@ def ormqr(
             f"ormqr: {tuple(input.shape)}, {tuple(tau.shape)} and {tuple(other.shape)} do not fit together"
         )
     if not left:
-        return _core._into_out(mT(ormqr(input, tau, mT(other), True, not transpose)), out)
+        return _core._into_out(mH(ormqr(input, tau, mH(other), True, not transpose)), out)
     count = tau.shape[-1]
     order = range(count) if transpose else range(count - 1, -1, -1)
-    return _core._into_out(_reflected(input, tau, other, order), out)
+    return _core._into_out(_reflected(input, tau.conj() if transpose else tau, other, order), out)
 
 
 @takes_out

@@ -49,6 +49,11 @@ def check(word: str, *matrices: Tensor, square: bool = False) -> None:
             raise DtypeError(f"linalg.{word}: expected float32 or float64 for all matrices, got {found}")
 
 
+def mH(x: Tensor) -> Tensor:
+    """Every matrix transposed, complex numbers conjugated."""
+    return x.transpose(-1, -2).conj()
+
+
 def mT(x: Tensor) -> Tensor:
     """Every matrix transposed."""
     return x.transpose(-1, -2)

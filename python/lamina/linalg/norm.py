@@ -211,8 +211,8 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
-    """The sum of products along ``dim``; the shapes broadcast."""
-    return _core.sum(x * y, dim, out=out)
+    """The sum of products along ``dim``, x conjugated; the shapes broadcast."""
+    return _core.sum(x.conj() * y, dim, out=out)
 
 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from lamina import _core
 from lamina._core import ShapeError, Tensor, polygamma
 from lamina.autograd.function import Function
+from lamina.elementwise import floating, real_type
 from lamina.special.numeric import evaluated
 
 __all__ = ["erfcx", "gammainc", "gammaincc", "multigammaln", "polygamma", "zeta"]
@@ -23,7 +24,7 @@ def multigammaln(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     """
     if p < 1:
         raise ShapeError(f"mvlgamma: p has to be greater than or equal to 1, got {p}")
-    x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
+    x = floating(input, "mvlgamma")
     parts = _core.arange(0, p, 1, _core.int64).to(x.dtype) / 2
     total = (x.unsqueeze(-1) - parts).lgamma().sum(-1) + p * (p - 1) / 4 * math.log(math.pi)
     return _core._into_out(total, out)
@@ -96,8 +97,7 @@ class _Incomplete(Function):
 def _both(input: Tensor, other: Tensor, upper: bool, out: Tensor | None) -> Tensor:
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         raise TypeError("gammainc: expected two tensors")
-    dtype = _core.result_type(input, other)
-    dtype = dtype if dtype.is_floating_point else _core.get_default_dtype()
+    dtype = real_type("gammainc", input, other)
     return _core._into_out(_Incomplete.apply(input.to(dtype), other.to(dtype), upper), out)
 
 
@@ -159,15 +159,14 @@ def zeta(input: Tensor | float, other: Tensor | float, *, out: Tensor | None = N
     """
     if not (isinstance(input, Tensor) or isinstance(other, Tensor)):
         raise TypeError("special.zeta: expected a tensor, got two numbers")
-    dtype = _core.result_type(input, other)
-    dtype = dtype if dtype.is_floating_point else _core.get_default_dtype()
+    dtype = real_type("zeta", input, other)
     s, q = (x.to(dtype) if isinstance(x, Tensor) else _core.full((), x, dtype) for x in (input, other))
     return _core._into_out(_Zeta.apply(s, q), out)
 
 
 def erfcx(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``exp(x**2) * erfc(x)``, from 5 on by its continued fraction (Abramowitz & Stegun 7.1.14)."""
-    floats = input if input.is_floating_point() else input.to(_core.get_default_dtype())
+    floats = floating(input, "erfcx")
     x = floats.to(_core.float64)
     far = x > 5
     t = _core.where(far, x, 5.0)

@@ -6,6 +6,7 @@ import math
 
 from lamina import _core
 from lamina._core import Tensor
+from lamina.elementwise import floating
 
 __all__ = ["entr", "log_ndtr", "ndtr", "ndtri", "xlog1py"]
 
@@ -23,7 +24,7 @@ def ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def log_ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of ``ndtr``; below -5 by the continued fraction of Abramowitz & Stegun 26.2.14."""
-    input = input if input.is_floating_point() else input.to(_core.get_default_dtype())
+    input = floating(input, "log_ndtr")
     far = input < -5
     near = _core.log(ndtr(_core.where(far, 0.0, input)))
     t = _core.where(far, -input, 5.0)
@@ -36,7 +37,7 @@ def log_ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def ndtri(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of ``ndtr``."""
-    x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
+    x = floating(input, "ndtri")
     return _core.mul(_core.erfinv(2 * x - 1), math.sqrt(2), out=out)
 
 

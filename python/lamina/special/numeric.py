@@ -10,6 +10,7 @@ import numpy as np
 from lamina import _core
 from lamina._core import Tensor
 from lamina.autograd.function import Function
+from lamina.elementwise import floating
 
 Slope = Callable[[Tensor], Tensor]
 
@@ -41,7 +42,7 @@ def computed(
     """The function ``name(input, *, out=None)``; integers are taken as the default float."""
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        x = input if input.is_floating_point() else input.to(_core.get_default_dtype())
+        x = floating(input, name)
         return _core._into_out(_Computed.apply(x, compute, slope), out)
 
     function.__name__ = name

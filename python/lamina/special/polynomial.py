@@ -7,6 +7,7 @@ from typing import Any
 
 from lamina import _core
 from lamina._core import Tensor
+from lamina.elementwise import real_type
 
 # What makes degree k + 1 from degrees k and k - 1, and degree 1 from x.
 Step = Callable[[Tensor, Tensor, Tensor, int], Tensor]
@@ -38,8 +39,7 @@ def _polynomial(name: str, first: Callable[[Tensor], Tensor], step: Step, shifte
     def polynomial(input: Any, n: Any, *, out: Tensor | None = None) -> Tensor:
         if not (isinstance(input, Tensor) or isinstance(n, Tensor)):
             raise TypeError(f"special.{name}: expected a tensor, got two numbers")
-        dtype = _core.result_type(input, n)
-        dtype = dtype if dtype.is_floating_point else _core.get_default_dtype()
+        dtype = real_type(name, input, n)
         x, degree = (v.to(dtype) if isinstance(v, Tensor) else _core.full((), v, dtype) for v in (input, n))
         degree = degree.detach().trunc()
         wide = x.to(_core.float64)

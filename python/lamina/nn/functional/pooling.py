@@ -56,7 +56,7 @@ def max_pool2d(
 
 def _max_pool2d(input: Tensor, *window: Any) -> tuple[Tensor, Any]:
     """The law of the core, which is for floating numbers; integers are among those of float64."""
-    if input.is_floating_point() or input.dtype == lamina.bool:
+    if input.is_floating_point() or input.is_complex() or input.dtype == lamina.bool:
         return _core.max_pool2d(input, *window)
     output, indices = _core.max_pool2d(input.to(lamina.float64), *window)
     return output.to(input.dtype), indices

@@ -48,7 +48,7 @@ def integers_too(function: F) -> F:
 
     @functools.wraps(function)
     def call(input: Tensor, *args: Any, **options: Any) -> Any:
-        if input.is_floating_point() or input.dtype is _core.bool:
+        if input.is_floating_point() or input.is_complex() or input.dtype is _core.bool:
             return function(input, *args, **options)
         out = options.pop("out", None)
         for x in (*args, *options.values()):
