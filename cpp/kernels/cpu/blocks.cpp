@@ -10,7 +10,6 @@ constexpr int64_t kBlock = 512;  // elements: four operands of doubles leave roo
 // Streamed results go out in portions that the store buffers can hold while the next portion is computed.
 constexpr int64_t kStreamBlock = 128;
 constexpr int64_t kLongRun = 64;
-constexpr int64_t kManyBytes = int64_t(4) << 20;
 
 struct Task {
   Block block;
@@ -306,7 +305,7 @@ void round_to_half(Dtype dtype, const void* from, void* to, int64_t n) {
 
 bool worth_streaming(const Walk& walk, int64_t size) {
   const int64_t run = walk.ndim == 0 ? 1 : walk.shape[walk.ndim - 1];
-  if (elements_of(walk) * size < kManyBytes || inner_stride(walk, 0) != 1 || run * size < 512) return false;
+  if (elements_of(walk) * size < stream_bytes || inner_stride(walk, 0) != 1 || run * size < 512) return false;
   for (int k = 1; k < walk.operands; k++) {
     if (walk.data[k] == walk.data[0]) return false;
   }

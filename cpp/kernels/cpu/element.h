@@ -145,7 +145,7 @@ LAMINA_INLINE void for_vectors(int64_t n, F&& body) {
 // Whether an output of n elements is so large that it is written past the caches: it would not stay there,
 // and memory need not be read before it is written.
 LAMINA_INLINE bool is_streamed(Dtype dtype, int64_t n) {
-  return n * static_cast<int64_t>(size_of(dtype)) >= int64_t(32) << 20 && !is_half(dtype);
+  return n * static_cast<int64_t>(size_of(dtype)) >= stream_bytes && !is_half(dtype);
 }
 // y[i] = value(i, lanes) for [0, n), past the caches where `streamed`, but for the ends that are no whole
 // aligned vector. After the last one comes a stream_fence().

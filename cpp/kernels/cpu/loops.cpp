@@ -17,6 +17,7 @@
 namespace lamina::LAMINA_ISA {
 
 int thread_count = 1;
+int64_t stream_bytes = int64_t(64) << 20;
 
 namespace {
 
@@ -171,6 +172,18 @@ void run_shared(int64_t chunks, int64_t threads, void (*body)(void* self, int64_
   while (read(pool.inside) != 0) sched_yield();
 }
 
+// An eighth of the last cache: an op has two or three operands, and the next one's operands and other
+// programs share it. Not less than what the cores' own caches hold; and no more than what a large machine,
+// whose cache is many cores', was seen to keep.
+int64_t bytes_worth_streaming() {
+#ifdef _SC_LEVEL3_CACHE_SIZE
+  const int64_t eighth = static_cast<int64_t>(sysconf(_SC_LEVEL3_CACHE_SIZE)) / 8;
+#else
+  const int64_t eighth = 0;
+#endif
+  return max_of(int64_t(4) << 20, min_of(eighth, int64_t(64) << 20));
+}
+
 int64_t threads_for(int64_t chunks) { return min_of(most_threads(), chunks); }
 
 }  // namespace
@@ -181,6 +194,7 @@ void set_threads(int n) {
   __atomic_store_n(&thread_count, n < 1 ? 1 : n, __ATOMIC_RELAXED);
   if (pool.process == getpid()) return;
   // The first call, or the first in a forked child, where the parent's threads do not exist.
+  stream_bytes = bytes_worth_streaming();
   pool.process = getpid();
   pool.workers = pool.inside = pool.sleeping = pool.busy = pool.late = 0;
   pool.open_round = 0;

@@ -8,6 +8,9 @@
 namespace lamina::LAMINA_ISA {
 
 extern int thread_count;  // written by set_threads
+// Bytes of an output that the caches would not keep for the op that reads it: so large a one is written past
+// them. Written by set_threads.
+extern int64_t stream_bytes;
 constexpr int kMaxThreads = 128;
 // Which of the threads of the loop that runs this body: [0, most_threads()).
 int thread_index();
