@@ -55,6 +55,9 @@ struct Kept {
   Tensor gates[2], cells[2];
 };
 
+// Up to so many blocks of rows are cheaper to multiply one by one than to copy.
+constexpr size_t kMostBlocks = 4;
+
 struct LayerGrad {
   const RecurrentLayer& layer;
   const Tensors in;
@@ -95,8 +98,8 @@ struct LayerGrad {
     y.kernels().recurrent_grad(p, y.data(), data_or_null(gy), work, scratch.data());
   }
 
-  // The states before each row: those of a first step from h, the others from y.
-  Tensor states_before(int d) const {
+  // The states before each row, in blocks: those of a first step from h, the others from y.
+  Tensors states_before(int d) const {
     const int64_t out = p.out(), column = d * out;
     const Tensor first = select(in[1], 0, d);
     Tensors parts;
@@ -116,23 +119,52 @@ struct LayerGrad {
       if (d == 1 && from_y < p.sizes[t]) flush(), parts.push_back(slice(first, 0, from_y, p.sizes[t], 1));
     }
     flush();
-    return parts.size() == 1 ? parts[0] : cat(parts, 0);
+    return parts.size() <= kMostBlocks ? parts : Tensors{cat(parts, 0)};
   }
 
-  // The sum over rows of gates [begin, begin + n) times what they were multiplied with.
-  Tensor outer(int d, int64_t begin, int64_t n, const Tensor& factor) const {
-    return matmul(transpose(block(gates[d], begin, n, 0, p.total), 0, 1), factor);
+  // Adds the sum over rows of `factor` times gates [begin, begin + n), both of which begin at a row, to n
+  // columns of a matrix. Turned: the gates are the wide side, which costs less as the right one.
+  void add_outer(const Tensor& factor, const Tensor& gate, int64_t row, int64_t begin,
+                 const Tensor& to) const {
+    const Tensor right = block(gate, begin, to.size(1), row, row + factor.size(0));
+    const Gemm g = {p.dtype,
+                    1,
+                    factor.size(1),
+                    right.size(1),
+                    factor.size(0),
+                    factor.data(),
+                    right.data(),
+                    to.data(),
+                    {1, factor.strides()[0], 0},
+                    {right.strides()[0], 1, 0},
+                    {to.strides()[0], 1, 0},
+                    1,
+                    row > 0 ? 1.0 : 0.0,
+                    nullptr,
+                    false,
+                    Epilogue::None};
+    const Scratch scratch(to.backend(), to.kernels().gemm_scratch(g));
+    to.kernels().gemm(g, scratch.data());
+  }
+  // The gradient of the weight that blocks of rows were multiplied with; `apart`: its last gate is the part
+  // behind all others.
+  Tensor weight_grad(int d, const Tensors& factors, bool apart) const {
+    const int64_t whole = gates_of(p.cell) * p.hidden, front = apart ? whole - p.hidden : whole;
+    const Tensor turned = empty({factors[0].size(1), whole}, p.dtype);
+    int64_t row = 0;
+    for (const Tensor& factor : factors) {
+      add_outer(factor, gates[d], row, 0, block(turned, 0, front, 0, turned.size(0)));
+      if (apart) add_outer(factor, gates[d], row, whole, block(turned, front, p.hidden, 0, turned.size(0)));
+      row += factor.size(0);
+    }
+    return contiguous(transpose(turned, 0, 1));
   }
 
   void weights(int d, Tensors& grads) const {
     const int64_t whole = gates_of(p.cell) * p.hidden, both = p.cell == Cell::Gru ? 2 * p.hidden : whole;
     Tensor* to = &grads[kStates + d * kWeights];
-    if (needs(d, 0)) to[0] = outer(d, 0, whole, in[0]);
-    if (needs(d, 1)) {
-      const Tensor before = states_before(d);
-      to[1] = outer(d, 0, both, before);
-      if (both < whole) to[1] = cat({to[1], outer(d, 3 * p.hidden, p.hidden, before)}, 0);
-    }
+    if (needs(d, 0)) to[0] = weight_grad(d, {in[0]}, false);
+    if (needs(d, 1)) to[1] = weight_grad(d, states_before(d), both < whole);
     if (needs(d, 2)) to[2] = clone(slice(bias[d], 0, 0, whole, 1));
     if (needs(d, 3)) {
       const Tensor front = slice(bias[d], 0, 0, both, 1);
