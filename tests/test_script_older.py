@@ -245,8 +245,10 @@ def test_weights_of_recurrent_layers_in_a_row() -> None:
         ("addcmul", ("y", "y", 0.5), lambda x, y: x + 0.5 * y * y),
         ("addcdiv", ("y", "y", ["scalars"]), lambda x, y: x + 3 * y / y),
         ("maximum", ("y",), np.maximum),
+        ("minimum", (1.5,), lambda x, y: np.minimum(x, 1.5)),
         ("sqrt", (), lambda x, y: np.sqrt(x)),
         ("norm", (), lambda x, y: np.linalg.norm(x)),
+        ("norm", (1,), lambda x, y: np.abs(x).sum()),
     ],
 )
 def test_operations_on_lists_of_tensors(word: str, operands: Any, expected: Any) -> None:
@@ -327,3 +329,46 @@ def test_arithmetic_of_two_numbers_is_a_tensor() -> None:
     results = lamina.div(7, 2), lamina.add(1, 2), lamina.mul(2, 3.0), lamina.div(-7, 2, rounding_mode="trunc")
     assert [r.item() for r in results] == [3.5, 3, 6.0, -3] and all(r.ndim == 0 for r in results)
     assert [r.dtype for r in results] == [lamina.float32, lamina.int64, lamina.float32, lamina.int64]
+
+
+def test_the_factor_may_come_first() -> None:
+    x, y, z = lamina.tensor([1.0, 2.0]), lamina.tensor([3.0, 5.0]), lamina.tensor([2.0, 4.0])
+    for results, expected in (
+        ((x.add(2, y), lamina.add(x, 2, y), x.clone().add_(2, y)), [7, 12]),
+        ((x.sub(2, y), lamina.sub(x, 2, y), x.clone().sub_(2, y)), [-5, -8]),
+        ((x.addcmul(2, y, z), lamina.addcmul(x, 2, y, z), x.clone().addcmul_(2, y, z)), [13, 42]),
+        ((x.addcdiv(2, y, z), lamina.addcdiv(x, 2, y, z), x.clone().addcdiv_(2, y, z)), [4, 4.5]),
+    ):
+        for result in results:
+            assert result.tolist() == expected
+    with pytest.raises(TypeError):
+        x.add(1, 2)
+
+
+def test_random_likenesses_in_another_order_in_memory() -> None:
+    x = lamina.ones(2, 3, 4, 5)
+    for made in (
+        lamina.rand_like(x, memory_format=lamina.channels_last, requires_grad=True),
+        lamina.randn_like(x, memory_format=lamina.channels_last),
+        lamina.randint_like(x, 5, memory_format=lamina.channels_last),
+    ):
+        assert made.is_contiguous(memory_format=lamina.channels_last) and made.shape == x.shape
+    assert lamina.rand_like(x, memory_format=lamina.channels_last, requires_grad=True).is_leaf
+
+
+def test_an_optimizer_without_our_init_steps() -> None:
+    class Around(lamina.optim.Optimizer):
+        def __init__(self, inner: Any) -> None:
+            self.inner, self.param_groups = inner, inner.param_groups
+
+        def step(self, closure: Any = None) -> None:
+            self.inner.step()
+
+    weight = lamina.nn.Parameter(lamina.tensor([1.0]))
+    around = Around(lamina.optim.SGD([weight], lr=0.5))
+    (weight * 2).sum().backward()
+    around.step()
+    around.zero_grad()
+    assert weight.item() == 0 and weight.grad is None
+    with pytest.raises(ValueError, match="required optimization parameter lr"):
+        lamina.optim.Optimizer([weight], {"lr": lamina.optim.optimizer.required})

@@ -91,6 +91,19 @@ void bind_arithmetic(py::module_& m) {
     return ops::add_(x, y, alpha.is_fraction() ? Scalar(-alpha.f) : Scalar(-alpha.i));
   };
   method("add_", add_, arg("other"), py::kw_only(), arg("alpha") = Scalar(1), Free());
+  // The factor first, x.add_(alpha, other): the order of PyTorch before 1.5, which it still takes.
+  both(
+      m, "add", [](const Tensor& x, Scalar alpha, const Tensor& y) { return ops::add(x, y, alpha); },
+      arg("input"), arg("alpha"), arg("other"), Free());
+  both(
+      m, "sub", [](const Tensor& x, Scalar alpha, const Tensor& y) { return ops::sub(x, y, alpha); },
+      arg("input"), arg("alpha"), arg("other"), Free());
+  method(
+      "add_", [add_](const Tensor& x, Scalar alpha, const Tensor& y) { return add_(x, y, alpha); },
+      arg("alpha"), arg("other"), Free());
+  method(
+      "sub_", [sub_](const Tensor& x, Scalar alpha, const Tensor& y) { return sub_(x, y, alpha); },
+      arg("alpha"), arg("other"), Free());
   for (const char* name : {"sub_", "subtract_"})
     method(name, sub_, arg("other"), py::kw_only(), arg("alpha") = Scalar(1), Free());
   for (const char* name : {"div", "divide"}) {
@@ -158,6 +171,16 @@ void bind_ternary(py::module_& m) {
           return ops::assign_(x, f(x, a, b, value));
         },
         arg("tensor1"), arg("tensor2"), py::kw_only(), arg("value") = Scalar(1), Free());
+    both(
+        m, name,
+        [f](const Tensor& x, Scalar value, const Tensor& a, const Tensor& b) { return f(x, a, b, value); },
+        arg("input"), arg("value"), arg("tensor1"), arg("tensor2"), Free());
+    method(
+        inplace,
+        [f](const Tensor& x, Scalar value, const Tensor& a, const Tensor& b) {
+          return ops::assign_(x, f(x, a, b, value));
+        },
+        arg("value"), arg("tensor1"), arg("tensor2"), Free());
   };
   three("addcmul", "addcmul_", ops::addcmul);
   three("addcdiv", "addcdiv_", ops::addcdiv);

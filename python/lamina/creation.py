@@ -148,6 +148,11 @@ def _like(
     device_type.check(device, layout, pin_memory)
     dtype = input.dtype if dtype is None else dtype
     made = _core.empty_like(input, dtype) if value is None else _core.full_like(input, value, dtype)
+    return laid_out(made, order)
+
+
+def laid_out(made: Tensor, order: MemoryFormat) -> Tensor:
+    """``made`` in the order in memory that is asked for; ``preserve_format`` asks for none."""
     return made if order is _core.preserve_format else made.contiguous(memory_format=order)
 
 

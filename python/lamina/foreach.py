@@ -13,10 +13,13 @@ from lamina._core import ShapeError, Tensor
 # Names of operations that Tensor has as methods, or lamina as functions.
 WORDS = (
     "abs acos add addcdiv addcmul asin atan ceil clamp_max clamp_min cos cosh div erf erfc exp expm1 floor "
-    "frac lerp log log10 log1p log2 maximum minimum mul neg norm pow reciprocal round rsqrt sigmoid sign sin "
+    "frac lerp log log10 log1p log2 maximum minimum mul neg pow reciprocal round rsqrt sigmoid sign sin "
     "sinh sqrt sub tan tanh trunc"
 ).split()
 SCALED = ("addcdiv", "addcmul", "addcdiv_", "addcmul_")  # whose factor a method takes by its name alone
+
+# What the larger and the smaller of a tensor and a number are called.
+CLAMPS = {"maximum": "clamp_min", "minimum": "clamp_max", "maximum_": "clamp_min_", "minimum_": "clamp_max_"}
 
 
 def _rows(word: str, tensors: Sequence[Tensor], operands: tuple[Any, ...]) -> list[list[Any]]:
@@ -32,6 +35,7 @@ def _rows(word: str, tensors: Sequence[Tensor], operands: tuple[Any, ...]) -> li
 def _one(word: str, tensor: Tensor, row: list[Any], options: dict[str, Any]) -> Tensor:
     if word in SCALED and len(row) == 3:
         options = {**options, "value": row.pop()}
+    word = CLAMPS.get(word, word) if row and not isinstance(row[0], Tensor) else word
     found = getattr(tensor, word, None)
     return found(*row, **options) if found is not None else getattr(lamina, word)(tensor, *row, **options)
 
@@ -48,7 +52,7 @@ def _new(word: str) -> Any:
 def _over(word: str) -> Any:
     def call(self: Sequence[Tensor], *operands: Any, **options: Any) -> None:
         for tensor, row in zip(self, _rows(word, self, operands), strict=True):
-            if hasattr(tensor, f"{word}_"):
+            if hasattr(tensor, f"{word}_") or f"{word}_" in CLAMPS and not isinstance(row[0], Tensor):
                 _one(f"{word}_", tensor, row, options)
             else:
                 tensor.copy_(_one(word, tensor, row, options))
@@ -67,9 +71,15 @@ def _zero(self: Sequence[Tensor]) -> None:
         tensor.zero_()
 
 
+def _norm(self: Sequence[Tensor], ord: float = 2, dtype: Any = None) -> list[Tensor]:
+    _rows("norm", self, (ord,))
+    return [lamina.linalg.vector_norm(tensor, ord, dtype=dtype) for tensor in self]
+
+
 FUNCTIONS = {
     **{f"_foreach_{word}": _new(word) for word in WORDS},
-    **{f"_foreach_{word}_": _over(word) for word in WORDS if word != "norm"},
+    **{f"_foreach_{word}_": _over(word) for word in WORDS},
+    "_foreach_norm": _norm,
     "_foreach_copy_": _copy,
     "_foreach_zero_": _zero,
 }

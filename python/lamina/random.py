@@ -14,11 +14,12 @@ import numpy as np
 from lamina import _core
 from lamina._core import Generator, ShapeError, Tensor
 from lamina.autograd.grad_mode import no_grad
-from lamina.creation import chosen, finish, shape_of
+from lamina.creation import chosen, finish, laid_out, shape_of
 from lamina.search import searchsorted
 from lamina.shape import broadcast_shapes
 
 if TYPE_CHECKING:
+    from lamina._core import memory_format as MemoryFormat
     from lamina._core import dtype as Dtype
     from lamina.device_type import device as Device
 
@@ -208,10 +209,11 @@ def rand_like(
     device: Device | str | None = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
+    memory_format: MemoryFormat = _core.preserve_format,
 ) -> Tensor:
     """``rand`` of ``input``'s shape, and its dtype unless another is given."""
-    kind = chosen(dtype or input.dtype, device, layout, pin_memory)
-    return rand(size=input.shape, dtype=kind, requires_grad=requires_grad)
+    made = rand(size=input.shape, dtype=chosen(dtype or input.dtype, device, layout, pin_memory))
+    return finish(laid_out(made, memory_format), None, requires_grad)
 
 
 def randn_like(
@@ -222,10 +224,11 @@ def randn_like(
     device: Device | str | None = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
+    memory_format: MemoryFormat = _core.preserve_format,
 ) -> Tensor:
     """``randn`` of ``input``'s shape, and its dtype unless another is given."""
-    kind = chosen(dtype or input.dtype, device, layout, pin_memory)
-    return randn(size=input.shape, dtype=kind, requires_grad=requires_grad)
+    made = randn(size=input.shape, dtype=chosen(dtype or input.dtype, device, layout, pin_memory))
+    return finish(laid_out(made, memory_format), None, requires_grad)
 
 
 def randint_like(
@@ -238,16 +241,13 @@ def randint_like(
     device: Device | str | None = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
+    memory_format: MemoryFormat = _core.preserve_format,
 ) -> Tensor:
     """``randint`` of ``input``'s shape, and its dtype unless another is given."""
     low, high = (0, low) if high is None else (low, high)
-    return randint(
-        low,
-        high,
-        input.shape,
-        dtype=chosen(dtype or input.dtype, device, layout, pin_memory),
-        requires_grad=requires_grad,
-    )
+    kind = chosen(dtype or input.dtype, device, layout, pin_memory)
+    made = randint(low, high, input.shape, dtype=kind)
+    return finish(laid_out(made, memory_format), None, requires_grad)
 
 
 def normal(

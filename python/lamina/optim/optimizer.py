@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import lamina
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     Params = Iterable[Tensor] | Iterable[Group] | Iterable[tuple[str, Tensor]]
 
 
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()  # a default that is none: each group must state the option
+
+
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a class's ``step`` so that pre- and post-hooks run and schedulers can see that it was called."""
 
@@ -28,7 +37,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         if type(self).step is not hooked:  # reached through super(): the outer step runs the hooks
             return step(self, *args, **kwargs)
-        for hook in tuple(self._step_pre_hooks.values()):
+        for hook in tuple(self._optimizer_step_pre_hooks.values()):
             changed = hook(self, args, kwargs)
             if changed is not None:
                 if not (isinstance(changed, tuple) and len(changed) == 2):
@@ -36,7 +45,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
                 args, kwargs = changed
         result = step(self, *args, **kwargs)
         self._opt_called = True
-        for hook in tuple(self._step_post_hooks.values()):
+        for hook in tuple(self._optimizer_step_post_hooks.values()):
             hook(self, args, kwargs)
         return result
 
@@ -61,6 +70,13 @@ class Optimizer:
     """
 
     _opt_called = False
+    # An optimizer around another one may do without our __init__: it has no hooks.
+    _optimizer_step_pre_hooks: dict[int, Callable[..., Any]] = MappingProxyType({})  # type: ignore[assignment]
+    _optimizer_step_post_hooks = _optimizer_step_pre_hooks
+    _optimizer_state_dict_pre_hooks = _optimizer_step_pre_hooks
+    _optimizer_state_dict_post_hooks = _optimizer_step_pre_hooks
+    _optimizer_load_state_dict_pre_hooks = _optimizer_step_pre_hooks
+    _optimizer_load_state_dict_post_hooks = _optimizer_step_pre_hooks
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -76,12 +92,12 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Any, State] = defaultdict(dict)
         self.param_groups: list[Group] = []
-        self._step_pre_hooks: dict[int, Callable[..., Any]] = {}
-        self._step_post_hooks: dict[int, Callable[..., Any]] = {}
-        self._state_dict_pre_hooks: dict[int, Callable[..., Any]] = {}
-        self._state_dict_post_hooks: dict[int, Callable[..., Any]] = {}
-        self._load_state_dict_pre_hooks: dict[int, Callable[..., Any]] = {}
-        self._load_state_dict_post_hooks: dict[int, Callable[..., Any]] = {}
+        self._optimizer_step_pre_hooks = {}
+        self._optimizer_step_post_hooks = {}
+        self._optimizer_state_dict_pre_hooks = {}
+        self._optimizer_state_dict_post_hooks = {}
+        self._optimizer_load_state_dict_pre_hooks = {}
+        self._optimizer_load_state_dict_post_hooks = {}
         entries: list[Any] = [{"params": params}] if isinstance(params, set) else list(params)
         if not entries:
             raise ValueError("optimizer got an empty parameter list")
@@ -125,6 +141,10 @@ class Optimizer:
             if not (param.is_leaf or param.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for key, value in self.defaults.items():
+            if value is required and key not in group:
+                raise ValueError(
+                    f"parameter group didn't specify a value of required optimization parameter {key}"
+                )
             group.setdefault(key, value)
         new = {id(param) for param in group["params"]}
         if len(new) != len(group["params"]):
@@ -141,7 +161,7 @@ class Optimizer:
 
         Parameters are numbered in the order of the groups. Tensors are not copied.
         """
-        for hook in tuple(self._state_dict_pre_hooks.values()):
+        for hook in tuple(self._optimizer_state_dict_pre_hooks.values()):
             hook(self)
         number = {id(p): i for i, p in enumerate(chain.from_iterable(g["params"] for g in self.param_groups))}
         result: dict[str, Any] = {
@@ -154,7 +174,7 @@ class Optimizer:
                 for group in self.param_groups
             ],
         }
-        for hook in tuple(self._state_dict_post_hooks.values()):
+        for hook in tuple(self._optimizer_state_dict_post_hooks.values()):
             changed = hook(self, result)
             result = result if changed is None else changed
         return result
@@ -168,7 +188,7 @@ class Optimizer:
             ValueError: the number of groups, or of parameters in a group, differs.
         """
         state_dict = dict(state_dict)
-        for hook in tuple(self._load_state_dict_pre_hooks.values()):
+        for hook in tuple(self._optimizer_load_state_dict_pre_hooks.values()):
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
         saved = state_dict["param_groups"]
@@ -196,40 +216,40 @@ class Optimizer:
             for old, new in zip(self.param_groups, saved, strict=True)
         ]
         self.state = state
-        for hook in tuple(self._load_state_dict_post_hooks.values()):
+        for hook in tuple(self._optimizer_load_state_dict_post_hooks.values()):
             hook(self)
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args, kwargs)``."""
-        return RemovableHandle.register(self._step_pre_hooks, hook)
+        return RemovableHandle.register(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` after each step."""
-        return RemovableHandle.register(self._step_post_hooks, hook)
+        return RemovableHandle.register(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call ``hook(optimizer)`` before ``state_dict`` collects."""
-        return RemovableHandle.register(self._state_dict_pre_hooks, hook, prepend)
+        return RemovableHandle.register(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` on the result; it may return another."""
-        return RemovableHandle.register(self._state_dict_post_hooks, hook, prepend)
+        return RemovableHandle.register(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` before loading; it may return another to load."""
-        return RemovableHandle.register(self._load_state_dict_pre_hooks, hook, prepend)
+        return RemovableHandle.register(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call ``hook(optimizer)`` after loading."""
-        return RemovableHandle.register(self._load_state_dict_post_hooks, hook, prepend)
+        return RemovableHandle.register(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
 
 def _without_params(group: Group) -> Group:
