@@ -372,3 +372,11 @@ def test_an_optimizer_without_our_init_steps() -> None:
     assert weight.item() == 0 and weight.grad is None
     with pytest.raises(ValueError, match="required optimization parameter lr"):
         lamina.optim.Optimizer([weight], {"lr": lamina.optim.optimizer.required})
+
+
+def test_the_bounds_of_random_integers_by_name() -> None:
+    drawn = lamina.randint(high=3, size=(100,))
+    assert set(drawn.tolist()) == {0, 1, 2} == set(lamina.randint_like(drawn, high=3).tolist())
+    assert lamina.randint(low=-1, high=0, size=(2,)).tolist() == [-1, -1]
+    with pytest.raises(TypeError, match="bound and a size"):
+        lamina.randint(size=(2,))

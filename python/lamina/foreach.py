@@ -52,7 +52,7 @@ def _new(word: str) -> Any:
 def _over(word: str) -> Any:
     def call(self: Sequence[Tensor], *operands: Any, **options: Any) -> None:
         for tensor, row in zip(self, _rows(word, self, operands), strict=True):
-            if hasattr(tensor, f"{word}_") or f"{word}_" in CLAMPS and not isinstance(row[0], Tensor):
+            if hasattr(tensor, f"{word}_") or (f"{word}_" in CLAMPS and not isinstance(row[0], Tensor)):
                 _one(f"{word}_", tensor, row, options)
             else:
                 tensor.copy_(_one(word, tensor, row, options))

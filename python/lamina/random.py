@@ -19,8 +19,8 @@ from lamina.search import searchsorted
 from lamina.shape import broadcast_shapes
 
 if TYPE_CHECKING:
-    from lamina._core import memory_format as MemoryFormat
     from lamina._core import dtype as Dtype
+    from lamina._core import memory_format as MemoryFormat
     from lamina.device_type import device as Device
 
 __all__ = [
@@ -146,7 +146,7 @@ def randn(
 
 
 def randint(
-    low: int,
+    low: int | None = None,
     high: Any = None,
     size: Sequence[int] | None = None,
     *,
@@ -168,11 +168,10 @@ def randint(
     [3, 3]
     """
     if size is None:
-        low, high, size = 0, low, high
-    elif high is None:
-        low, high = 0, low
-    if size is None:
-        raise TypeError("randint: expected a size, as in randint(low, high, size)")
+        low, high, size = None, low, high
+    low, high = (0 if low is None else low, high) if high is not None else (0, low)
+    if high is None or size is None:
+        raise TypeError("randint: expected a bound and a size, as in randint(low, high, size)")
     made = _core.empty(
         tuple(size), chosen(_core.int64 if dtype is None else dtype, device, layout, pin_memory)
     )
@@ -233,7 +232,7 @@ def randn_like(
 
 def randint_like(
     input: Tensor,
-    low: int,
+    low: int | None = None,
     high: int | None = None,
     *,
     dtype: Dtype | None = None,
@@ -244,7 +243,6 @@ def randint_like(
     memory_format: MemoryFormat = _core.preserve_format,
 ) -> Tensor:
     """``randint`` of ``input``'s shape, and its dtype unless another is given."""
-    low, high = (0, low) if high is None else (low, high)
     kind = chosen(dtype or input.dtype, device, layout, pin_memory)
     made = randint(low, high, input.shape, dtype=kind)
     return finish(laid_out(made, memory_format), None, requires_grad)
