@@ -71,7 +71,7 @@ class Optimizer:
 
     _opt_called = False
     # An optimizer around another one may do without our __init__: it has no hooks.
-    _optimizer_step_pre_hooks: dict[int, Callable[..., Any]] = MappingProxyType({})  # type: ignore[assignment]
+    _optimizer_step_pre_hooks: Any = MappingProxyType({})
     _optimizer_step_post_hooks = _optimizer_step_pre_hooks
     _optimizer_state_dict_pre_hooks = _optimizer_step_pre_hooks
     _optimizer_state_dict_post_hooks = _optimizer_step_pre_hooks
