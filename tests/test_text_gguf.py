@@ -66,7 +66,7 @@ def tensors(case: str) -> dict[str, Any]:
     """The weights of a case as a GGUF file has them."""
     model = make(case)
     kind = model.config
-    names = SANDWICH_NAMES if kind.SANDWICH else PACKED_NAMES if kind.PACKED else NAMES
+    names = SANDWICH_NAMES if all(kind.NORMS) else PACKED_NAMES if kind.PACKED else NAMES
     back = {own: theirs for theirs, own in names.items()}
     out = {}
     for name, parameter in model.named_parameters():

@@ -61,6 +61,31 @@ GOLDEN = {
     "gpt2": {
         "logits": [1.42569, -0.7275, -0.42055, 0.77315, 0.33875, 0.53764],
     },
+    "distilbert-answers": {
+        "start_logits": [-0.61271, 1.22032, -0.65023, -0.80729, 0.25172, -0.90725],
+        "end_logits": [-0.65045, 0.68654, 0.59129, -0.9321, -0.66665, 0.9989],
+    },
+    "gpt2-scales": {
+        "logits": [1.42569, -0.41015, -0.70221, 0.92229, 0.13259, 0.51119],
+    },
+    "phi3-partial": {
+        "logits": [1.47373, 1.10336, -0.83439, -0.21067, -0.72705, -0.13217],
+    },
+    "phi3-short": {
+        "logits": [1.47373, 1.76529, 0.05385, -0.63607, -0.42688, 1.09532],
+    },
+    "phi3-long": {
+        "logits": [1.47373, 1.73944, -0.34279, -0.67111, -0.08612, 1.19591],
+    },
+    "smollm3": {
+        "logits": [1.18947, -0.12023, -0.34432, -1.94104, -1.80935, 0.31283],
+    },
+    "granite": {
+        "logits": [0.06649, 0.39928, 0.16133, 0.80418, 1.11104, 0.17905],
+    },
+    "olmo2": {
+        "logits": [0.05393, -0.26282, 2.0879, -0.48627, 2.44965, 3.1834],
+    },
     "llama": {
         "logits": [-0.03348, 0.59969, 1.41395, 0.12982, 2.74065, 2.44424],
     },
@@ -184,7 +209,7 @@ def test_a_config_that_does_not_fit_the_weights(change: dict[str, int], tmp_path
         ("LlamaConfig", {"num_key_value_heads": 3}, "no multiple of num_key_value_heads=3"),
         ("LlamaConfig", {"num_key_value_heads": 0}, "num_key_value_heads must be a positive"),
         ("LlamaConfig", {"head_dim": 7}, "even"),
-        ("LlamaConfig", {"rope_scaling": {"rope_type": "longrope"}}, "rope_type must be one of"),
+        ("LlamaConfig", {"rope_scaling": {"rope_type": "spiral"}}, "rope_type must be one of"),
         ("LlamaConfig", {"rope_scaling": {"rope_type": "linear"}}, "factor must be a positive number"),
         ("LlamaConfig", {"rope_theta": -1.0}, "rope_theta"),
         ("LlamaConfig", {"layer_types": ["full_attention"]}, "layer_types"),

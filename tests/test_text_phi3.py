@@ -69,6 +69,7 @@ def test_its_window_hides_what_is_far() -> None:
             assert bool((last[0] == last[1]).all()) == same
 
 
-def test_its_scaling_is_refused_by_name() -> None:
-    with pytest.raises(lamina.ShapeError, match="longrope"):
-        packed(rope_scaling={"type": "longrope", "short_factor": [1.0] * 4, "long_factor": [1.0] * 4})
+@pytest.mark.parametrize("long", [[1.0] * 3, [1.0, 1.0, 1.0, 0.0], None, "1111"])
+def test_its_scaling_is_refused_by_name(long: Any) -> None:
+    with pytest.raises(lamina.ShapeError, match="long_factor must hold 4 positive numbers"):
+        packed(rope_scaling={"type": "longrope", "short_factor": [1.0] * 4, "long_factor": long})

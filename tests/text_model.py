@@ -30,6 +30,16 @@ GPT2 |= {"bos_token_id": 1, "eos_token_id": None}
 YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4, "original_max_position_embeddings": 16}
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
 LLAMA3 |= {"original_max_position_embeddings": 32, "rope_theta": 1e4}
+FACTORS = {"embedding_multiplier": 3.0, "attention_multiplier": 0.2, "residual_multiplier": 0.5}
+FACTORS |= {"logits_scaling": 2.0}
+
+
+def longrope(limit: int) -> dict[str, Any]:
+    """A scaling whose factors for long texts hold beyond ``limit`` tokens."""
+    factors = {"short_factor": [1.0, 1.1, 1.3, 1.5], "long_factor": [1.0, 2.0, 3.5, 5.0]}
+    settings = {"rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": limit}
+    return {"rope_parameters": {**settings, **factors}, "original_max_position_embeddings": limit}
+
 
 # A case's name: Hugging Face's class of the model, its configuration's class, and what config.json would say.
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -46,7 +56,13 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "distilbert-mlm": ("DistilBertForMaskedLM", "DistilBertConfig", DISTIL),
     "distilbert-texts": ("DistilBertForSequenceClassification", "DistilBertConfig", DISTIL),
     "distilbert-tokens": ("DistilBertForTokenClassification", "DistilBertConfig", DISTIL),
+    "distilbert-answers": ("DistilBertForQuestionAnswering", "DistilBertConfig", {**DISTIL, "num_labels": 2}),
     "gpt2": ("GPT2LMHeadModel", "GPT2Config", GPT2),
+    "gpt2-scales": (
+        "GPT2LMHeadModel",
+        "GPT2Config",
+        {**GPT2, "scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True},
+    ),
     "llama": ("LlamaForCausalLM", "LlamaConfig", LLAMA),
     "llama-biased-tied": (
         "LlamaForCausalLM",
@@ -71,12 +87,25 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "llama-llama3": ("LlamaForCausalLM", "LlamaConfig", {**LLAMA, "rope_parameters": LLAMA3}),
     "mistral": ("MistralForCausalLM", "MistralConfig", {**LLAMA, "sliding_window": 4}),
     "phi3": ("Phi3ForCausalLM", "Phi3Config", LLAMA),
+    "phi3-partial": (
+        "Phi3ForCausalLM",
+        "Phi3Config",
+        {
+            **LLAMA,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5},
+        },
+    ),
+    "phi3-short": ("Phi3ForCausalLM", "Phi3Config", {**LLAMA, **longrope(12)}),
+    "phi3-long": ("Phi3ForCausalLM", "Phi3Config", {**LLAMA, **longrope(6)}),
     "qwen2": (
         "Qwen2ForCausalLM",
         "Qwen2Config",
         {**LLAMA, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
     ),
     "qwen3": ("Qwen3ForCausalLM", "Qwen3Config", {**LLAMA, "head_dim": 12}),
+    "smollm3": ("SmolLM3ForCausalLM", "SmolLM3Config", {**LLAMA, "no_rope_layers": [1, 0, 1]}),
+    "granite": ("GraniteForCausalLM", "GraniteConfig", {**LLAMA, **FACTORS}),
+    "olmo2": ("Olmo2ForCausalLM", "Olmo2Config", LLAMA),
     "gemma": ("GemmaForCausalLM", "GemmaConfig", {**LLAMA, "head_dim": 12}),
     "gemma2": (
         "Gemma2ForCausalLM",
@@ -100,6 +129,7 @@ MARIAN |= {"scale_embedding": True, "activation_function": "swish"}
 SEQUENCE_CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "t5": ("T5ForConditionalGeneration", "T5Config", T5),
     "t5-gated": ("T5ForConditionalGeneration", "T5Config", {**T5, "feed_forward_proj": "gated-gelu"}),
+    "t5-apart": ("T5ForConditionalGeneration", "T5Config", {**T5, "scale_decoder_outputs": False}),
     "bart": ("BartForConditionalGeneration", "BartConfig", BART),
     "marian": ("MarianMTModel", "MarianConfig", {**BART, **MARIAN}),
 }

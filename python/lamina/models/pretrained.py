@@ -14,12 +14,14 @@ import lamina
 from lamina._core import ShapeError, Tensor
 from lamina.io import QuantizedTensor, load_folder, safetensors
 from lamina.io.file import replace_file
+from lamina.io.folder import read_json
 from lamina.io.state import weights_in
 from lamina.models.config import Config
 from lamina.models.network import Network
 from lamina.nn import Embedding, Linear, Module, init, quantized
 
 M = TypeVar("M", bound="PretrainedModel")
+EMBEDDINGS = ("shared", "embed_tokens", "wte")  # of tokens, where a head may share them
 OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))  # of normalisations, in the oldest checkpoints
 
 
@@ -47,6 +49,7 @@ class PretrainedModel(Network):
             )
         super().__init__()
         self.config: Any = config
+        self.generation: dict[str, Any] = {}  # tokens of generation_config.json, before the configuration's
 
     @classmethod
     def from_pretrained(cls: type[M], path: str | os.PathLike[str], dtype: Any = None, **changes: Any) -> M:
@@ -67,7 +70,11 @@ class PretrainedModel(Network):
         folder = Path(path)
         config = cls.config_class.from_json(folder / "config.json", **changes)
         _, tensors = load_folder(folder, mmap=True)
-        return cls.from_tensors(config, weights_in(tensors, str(folder)), str(folder), dtype)
+        model = cls.from_tensors(config, weights_in(tensors, str(folder)), str(folder), dtype)
+        model.generation = {
+            k: v for k, v in _tokens(folder / "generation_config.json").items() if k not in changes
+        }
+        return model
 
     @classmethod
     def from_tensors(
@@ -80,6 +87,8 @@ class PretrainedModel(Network):
         """
         try:
             config.check_sizes(tensors)
+            if getattr(config, "tie_word_embeddings", False) and _head_apart(tensors):
+                config.tie_word_embeddings = False
             with init.values_to_come():
                 model = cls(config)
             if dtype is not None:
@@ -107,6 +116,9 @@ class PretrainedModel(Network):
         names = dict.fromkeys(_first_name(own).values())
         state = {name: own[name] for name in names if not re.search(self.FIXED, name)}
         safetensors.save_file(state, folder / "model.safetensors", {"format": "pt"})
+        if self.generation:
+            text = json.dumps(self.generation, indent=2)
+            replace_file(folder / "generation_config.json", [text.encode()])
 
     def load_checkpoint(self, state: Mapping[str, Any], where: str = "checkpoint") -> None:
         """Copy the tensors of a checkpoint into the parameters.
@@ -201,6 +213,19 @@ class PretrainedModel(Network):
                 init.constant_(parameter, 1.0 if norm else 0.0)
 
 
+def _tokens(path: Path) -> dict[str, Any]:
+    """What a ``generation_config.json``, if there is one, says of tokens; it forces only those it names."""
+    if not path.exists():
+        return {}
+    forced = {"forced_bos_token_id": None, "forced_eos_token_id": None}
+    given = {k: v for k, v in read_json(str(path)).items() if k.endswith("_token_id") and v is not None}
+    for name, value in given.items():
+        tokens = value if isinstance(value, list) else [value]
+        if not all(type(token) is int and -(1 << 31) <= token < 1 << 31 for token in tokens):
+            raise lamina.FileFormatError(f"{path}: {name} must be a token, or several, got {value!r:.80}")
+    return {**forced, **given}
+
+
 def _place(model: Module, name: str, value: QuantizedTensor) -> None:
     """A layer that multiplies the blocks as they are where there are some, else the numbers in float32."""
     path, _, own = name.rpartition(".")
@@ -222,6 +247,17 @@ def _first_name(own: Mapping[str, Tensor]) -> dict[str, str]:
     return {
         name: seen.setdefault((value.data_ptr(), tuple(value.shape)), name) for name, value in own.items()
     }
+
+
+def _head_apart(tensors: Mapping[str, Any]) -> bool:
+    """Whether a file holds a head beside embeddings of other values: it is tied to them by mistake."""
+    heads = [name for name in tensors if name.split(".")[-2:] == ["lm_head", "weight"]]
+    tables = [name for name in tensors if name.split(".")[-2:-1] and name.split(".")[-2] in EMBEDDINGS]
+    if len(heads) != 1 or len(tables) != 1:
+        return False
+    head, table = tensors[heads[0]], tensors[tables[0]]
+    plain = isinstance(head, Tensor) and isinstance(table, Tensor) and head.shape == table.shape
+    return plain and not lamina.equal(head, table)
 
 
 def _listed(names: list[str]) -> str:

@@ -20,7 +20,8 @@ _PLACES = {
     "cache": "KVCache",
     "chat": "Conversation",
     "chat_template": "ChatTemplate",
-    "distilbert": "DistilBertConfig DistilBertForMaskedLM DistilBertForSequenceClassification "
+    "distilbert": "DistilBertConfig DistilBertForMaskedLM DistilBertForQuestionAnswering "
+    "DistilBertForSequenceClassification "
     "DistilBertForTokenClassification DistilBertModel",
     "gguf": "load_gguf_model",
     "gpt2": "Conv1D GPT2Config GPT2LMHeadModel GPT2Model",
@@ -29,6 +30,8 @@ _PLACES = {
     "MistralForCausalLM Phi3ForCausalLM Qwen2ForCausalLM Qwen3ForCausalLM",
     "llama_config": "Gemma2Config Gemma3Config GemmaConfig LlamaConfig MistralConfig Phi3Config "
     "Qwen2Config Qwen3Config",
+    "llama_kin": "GraniteConfig GraniteForCausalLM Olmo2Config Olmo2ForCausalLM SmolLM3Config "
+    "SmolLM3ForCausalLM",
     "position": "RelativePositionBias alibi_bias alibi_slopes sinusoidal_positions",
     "rotary": "RotaryEmbedding apply_rotary inverse_frequencies",
     "spm": "SPMTokenizer",

@@ -16,6 +16,8 @@ from lamina.models.text.tokenizer import Tokenizer
 KINDS = {
     "bert": ("bert", "BertModel"),
     "roberta": ("bert", "RobertaModel"),
+    "xlm-roberta": ("bert", "RobertaModel"),
+    "camembert": ("bert", "RobertaModel"),
     "distilbert": ("distilbert", "DistilBertModel"),
     "gpt2": ("gpt2", "GPT2LMHeadModel"),
     "llama": ("llama", "LlamaForCausalLM"),
@@ -29,7 +31,12 @@ KINDS = {
     "bart": ("bart", "BartForConditionalGeneration"),
     "marian": ("bart", "MarianMTModel"),
     "gemma3_text": ("llama", "Gemma3ForCausalLM"),
+    "smollm3": ("llama_kin", "SmolLM3ForCausalLM"),
+    "granite": ("llama_kin", "GraniteForCausalLM"),
+    "olmo2": ("llama_kin", "Olmo2ForCausalLM"),
 }
+# Classes that are others of ours by another name: how theirs begins, and ours.
+ALIASES = {"XLMRoberta": "Roberta", "Camembert": "Roberta"}
 
 
 def model_from_pretrained(path: str | os.PathLike[str], **changes: Any) -> PretrainedModel:
@@ -59,7 +66,11 @@ def _class_of(config: dict[str, Any], where: str) -> type[PretrainedModel]:
 
     names = config.get("architectures")
     for name in names if isinstance(names, list) else ():
-        if isinstance(name, str) and name in text.__all__:
+        if not isinstance(name, str):
+            continue
+        for theirs, ours in ALIASES.items():
+            name = ours + name.removeprefix(theirs) if name.startswith(theirs) else name
+        if name in text.__all__:
             found = getattr(text, name)
             if isinstance(found, type) and issubclass(found, PretrainedModel):
                 return found

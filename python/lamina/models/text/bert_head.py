@@ -9,7 +9,7 @@ from lamina.models.output import ModelOutput
 from lamina.models.pretrained import PretrainedModel
 from lamina.models.text.activation import activation
 from lamina.models.text.bert import BertConfig, BertModel, RobertaConfig, RobertaModel
-from lamina.models.text.head import classification_loss, token_loss
+from lamina.models.text.head import answer_span, classification_loss, token_loss
 from lamina.nn import Dropout, LayerNorm, Linear, Module
 from lamina.nn import functional as F
 
@@ -231,17 +231,7 @@ class BertForQuestionAnswering(_Headed):
         **outputs: bool,
     ) -> ModelOutput:
         out = self.trunk(input_ids, attention_mask, token_type_ids, position_ids, **outputs)
-        start, end = self.qa_outputs(out.last_hidden_state).unbind(-1)
-        loss = None
-        if start_positions is not None and end_positions is not None:
-            loss = (F.cross_entropy(start, start_positions) + F.cross_entropy(end, end_positions)) / 2
-        return ModelOutput(
-            loss=loss,
-            start_logits=start,
-            end_logits=end,
-            hidden_states=out.hidden_states,
-            attentions=out.attentions,
-        )
+        return answer_span(out, self.qa_outputs(out.last_hidden_state), start_positions, end_positions)
 
 
 class RobertaForQuestionAnswering(BertForQuestionAnswering):

@@ -90,7 +90,7 @@ class Conversation:
         self._cache.crop(same)
         self._known = list(ids)
         stream, fresh, seen = self.tokenizer.stream(), ids[same:], None
-        ends = {self.tokenizer.eos_token_id, *_ends(self.model.config.eos_token_id)}
+        ends = {self.tokenizer.eos_token_id, *_ends(self.model.token("eos_token_id"))}
         with lamina.no_grad():
             for _ in range(self.new):
                 out = self.model(lamina.tensor([fresh]), past_key_values=self._cache, logits_to_keep=1)

@@ -5,7 +5,7 @@ Source: Sanh et al., DistilBERT, 2019."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import lamina
 from lamina._core import Tensor
@@ -14,7 +14,7 @@ from lamina.models.pretrained import PretrainedModel, check_ids
 from lamina.models.text.activation import activation
 from lamina.models.text.attention import attend, join_heads, padding_mask, split_heads
 from lamina.models.text.bert import run_layers
-from lamina.models.text.head import LabelledConfig, classification_loss, token_loss
+from lamina.models.text.head import LabelledConfig, answer_span, classification_loss, token_loss
 from lamina.nn import Dropout, Embedding, LayerNorm, Linear, Module, ModuleList
 from lamina.nn import functional as F
 
@@ -24,7 +24,6 @@ class DistilBertConfig(LabelledConfig):
     """Sizes and options; the defaults are those of distilbert-base-uncased."""
 
     model_type: ClassVar[str] = "distilbert"
-    ONLY: ClassVar[dict[str, tuple[Any, ...]]] = {"sinusoidal_pos_embds": (False, None)}
     ALIASES: ClassVar[dict[str, str]] = {
         "hidden_size": "dim",
         "num_hidden_layers": "n_layers",
@@ -40,6 +39,7 @@ class DistilBertConfig(LabelledConfig):
     dropout: float = 0.1
     attention_dropout: float = 0.1
     seq_classif_dropout: float = 0.2
+    qa_dropout: float = 0.1
     max_position_embeddings: int = 512
     initializer_range: float = 0.02
     pad_token_id: int = 0
@@ -231,3 +231,25 @@ class DistilBertForTokenClassification(_Headed):
             hidden_states=out.hidden_states,
             attentions=out.attentions,
         )
+
+
+class DistilBertForQuestionAnswering(_Headed):
+    """Token ids (n, l) -> ``start_logits`` and ``end_logits`` (n, l); labels are two positions each."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.qa_outputs = Linear(config.dim, 2)
+        self.dropout = Dropout(config.qa_dropout)
+        self.initialise()
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        **outputs: bool,
+    ) -> ModelOutput:
+        out = self.distilbert(input_ids, attention_mask, **outputs)
+        logits = self.qa_outputs(self.dropout(out.last_hidden_state))
+        return answer_span(out, logits, start_positions, end_positions)

@@ -21,9 +21,15 @@ class Reader:
     def __init__(self, model: Any, batch: int, length: int, attention_mask: Tensor | None) -> None:
         self.model, self.mask = model, attention_mask
         self.cache = model.make_cache(batch, length)
+        self.limit, self.seen = model.reread_after(), lamina.empty(batch, 0, dtype=lamina.int64)
 
     def read(self, ids: Tensor) -> Tensor:
         """Token ids (n, l) -> logits (n, vocabulary)."""
+        if self.limit is not None:
+            before, self.seen = self.cache.used, lamina.cat([self.seen, ids], 1)
+            if 0 < before <= self.limit < self.seen.shape[1]:
+                self.cache.crop(0)
+                ids = self.seen
         places = None
         if self.mask is not None:
             length = self.cache.used + ids.shape[1]
@@ -43,6 +49,7 @@ class Reader:
     def reorder(self, rows: Tensor) -> None:
         """Let row i go on from row ``rows[i]``."""
         self.cache.reorder(rows)
+        self.seen = self.seen.index_select(0, rows)
         if self.mask is not None:
             self.mask = self.mask.index_select(0, rows)
 
@@ -52,6 +59,11 @@ class Generator:
 
     config: Any
     training: bool
+    generation: dict[str, Any]
+
+    def token(self, name: str) -> Any:
+        """A token, or several, by its name in ``generation_config.json``, else in the configuration."""
+        return self.generation.get(name, getattr(self.config, name, None))
 
     def start(
         self, input_ids: Tensor, attention_mask: Tensor | None, rows: int, new: int
@@ -75,6 +87,10 @@ class Generator:
     def most_tokens(self) -> int | None:
         """How long a sequence may be."""
         raise NotImplementedError
+
+    def reread_after(self) -> int | None:
+        """The length beyond which what was kept of a text is wrong, so that it is read again; None: never."""
+        return None
 
     def generate(
         self,
@@ -107,7 +123,8 @@ class Generator:
             num_beams: more than 1 searches with beams, and scores a text by its log-probability divided by
                 its length ** ``length_penalty``; ``early_stopping`` ends as soon as there are enough texts.
             num_return_sequences: texts per row of ``input_ids``, one after the other.
-            eos_token_id: the tokens that end a text; the configuration's unless given.
+            eos_token_id: the tokens that end a text; those of ``generation_config.json``, else of the
+                configuration, unless given.
             pad_token_id: what follows the end; the configuration's, or the first that ends, unless given.
             seed: of the draws; without it they come from lamina's own random numbers.
             streamer: is called with each step's tokens (n), and ends the text by returning True.
@@ -122,8 +139,8 @@ class Generator:
                 f"{max_new_tokens}, {num_beams} and {num_return_sequences}"
             )
         sampling = Sampling(repetition_penalty, temperature, top_k, top_p, min_p, do_sample)
-        ends = _ends(self.config.eos_token_id if eos_token_id is None else eos_token_id)
-        pad = getattr(self.config, "pad_token_id", None) if pad_token_id is None else pad_token_id
+        ends = _ends(self.token("eos_token_id") if eos_token_id is None else eos_token_id)
+        pad = self.token("pad_token_id") if pad_token_id is None else pad_token_id
         pad = pad if pad is not None else min(ends, default=0)
         if num_beams > 1:
             if do_sample or streamer is not None or num_return_sequences > num_beams:

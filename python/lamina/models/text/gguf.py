@@ -108,7 +108,7 @@ def model_of(metadata: Mapping[str, Any], tensors: Mapping[str, Any], where: str
         raise ShapeError(f"GGUF: architecture {name!r} is none of {', '.join(ARCHITECTURES)}")
     kind = ARCHITECTURES[name]
     config = kind.config_class.from_dict(config_of(metadata, tensors, name))
-    names = SANDWICH_NAMES if config.SANDWICH else PACKED_NAMES if config.PACKED else NAMES
+    names = SANDWICH_NAMES if all(config.NORMS) else PACKED_NAMES if config.PACKED else NAMES
     state: dict[str, Any] = {}
     for key, value in tensors.items():
         own = own_name(key, names)

@@ -33,9 +33,6 @@ class GPT2Config(Config):
     }
     ONLY: ClassVar[dict[str, tuple[Any, ...]]] = {
         "add_cross_attention": (False, None),
-        "reorder_and_upcast_attn": (False, None),
-        "scale_attn_by_inverse_layer_idx": (False, None),
-        "scale_attn_weights": (True, None),
     }
 
     vocab_size: int = 50257
@@ -48,6 +45,8 @@ class GPT2Config(Config):
     resid_pdrop: float = 0.1
     embd_pdrop: float = 0.1
     attn_pdrop: float = 0.1
+    scale_attn_weights: bool = True
+    scale_attn_by_inverse_layer_idx: bool = False
     layer_norm_epsilon: float = 1e-5
     initializer_range: float = 0.02
     bos_token_id: int = 50256
@@ -86,6 +85,9 @@ class GPT2Attention(Module):
     def __init__(self, config: GPT2Config, layer: int) -> None:
         super().__init__()
         self.heads, self.dropout, self.layer = config.n_head, config.attn_pdrop, layer
+        self.scale = (config.n_embd // config.n_head) ** -0.5 if config.scale_attn_weights else 1.0
+        if config.scale_attn_by_inverse_layer_idx:
+            self.scale /= layer + 1
         self.c_attn = Conv1D(3 * config.n_embd, config.n_embd)
         self.c_proj = Conv1D(config.n_embd, config.n_embd)
         self.resid_dropout = Dropout(config.resid_pdrop)
@@ -97,7 +99,9 @@ class GPT2Attention(Module):
         if cache is not None:
             key, value = cache.update(self.layer, key, value)
         dropout = self.dropout if self.training else 0.0
-        mixed, weights = attend(query, key, value, *seen, dropout=dropout, need_weights=need_weights)
+        mixed, weights = attend(
+            query, key, value, *seen, scale=self.scale, dropout=dropout, need_weights=need_weights
+        )
         return self.resid_dropout(self.c_proj(join_heads(mixed))), weights
 
 

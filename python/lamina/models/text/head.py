@@ -8,6 +8,7 @@ from typing import Any
 
 from lamina._core import ShapeError, Tensor
 from lamina.models.config import Config
+from lamina.models.output import ModelOutput
 from lamina.nn import functional as F
 
 
@@ -48,6 +49,23 @@ def classification_loss(logits: Tensor, labels: Tensor | None, config: Any) -> T
 def token_loss(logits: Tensor, labels: Tensor | None) -> Tensor | None:
     """Cross-entropy of each token against ``labels`` (n, l), where -100 does not count."""
     return None if labels is None else F.cross_entropy(logits.flatten(0, -2), labels.flatten())
+
+
+def answer_span(
+    out: ModelOutput, logits: Tensor, start_positions: Tensor | None, end_positions: Tensor | None
+) -> ModelOutput:
+    """What a finder of answers gives for ``logits`` (n, l, 2): how likely each token begins and ends one."""
+    start, end = logits.unbind(-1)
+    loss = None
+    if start_positions is not None and end_positions is not None:
+        loss = (F.cross_entropy(start, start_positions) + F.cross_entropy(end, end_positions)) / 2
+    return ModelOutput(
+        loss=loss,
+        start_logits=start,
+        end_logits=end,
+        hidden_states=out.hidden_states,
+        attentions=out.attentions,
+    )
 
 
 def next_token_loss(logits: Tensor, labels: Tensor | None) -> Tensor | None:

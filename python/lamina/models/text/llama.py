@@ -54,6 +54,7 @@ class LlamaAttention(Module):
     def __init__(self, config: LlamaConfig, layer: int) -> None:
         super().__init__()
         self.layer, self.kind, self.window = layer, config.kind(layer), config.window(layer)
+        self.turned = config.turns(layer)
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads or 1
         self.scale, self.cap, self.dropout = config.scale, config.score_cap, config.attention_dropout
         size, bias = config.head_dim or 1, config.attention_bias
@@ -65,8 +66,10 @@ class LlamaAttention(Module):
         for name, out in outs.items():
             self.add_module(name, Linear(config.hidden_size, out, bias=bias or config.QKV_BIAS))
         self.o_proj = Linear(wide, config.hidden_size, bias=bias)
-        self.q_norm = LlamaRMSNorm(size, config) if config.QK_NORM else None
-        self.k_norm = LlamaRMSNorm(size, config) if config.QK_NORM else None
+        sizes = {"": None, "head": (size, size), "all": (wide, narrow)}[config.QK_NORM]
+        self.norm_all = config.QK_NORM == "all"
+        self.q_norm = LlamaRMSNorm(sizes[0], config) if sizes else None
+        self.k_norm = LlamaRMSNorm(sizes[1], config) if sizes else None
 
     def forward(
         self,
@@ -79,13 +82,15 @@ class LlamaAttention(Module):
     ) -> tuple[Tensor, Tensor | None]:
         parts = [getattr(self, name)(x) for name in self.inputs]
         parts = parts if len(parts) == 3 else parts[0].split(self.widths, -1)
-        query, key, value = (
-            split_heads(part, heads)
-            for part, heads in zip(parts, (self.heads, self.kv_heads, self.kv_heads), strict=True)
-        )
-        if self.q_norm is not None and self.k_norm is not None:
+        query, key, value = parts
+        if self.q_norm is not None and self.k_norm is not None and self.norm_all:
             query, key = self.q_norm(query), self.k_norm(key)
-        query, key = rotary(query, *turns[self.kind]), rotary(key, *turns[self.kind])
+        query, key = split_heads(query, self.heads), split_heads(key, self.kv_heads)
+        value = split_heads(value, self.kv_heads)
+        if self.q_norm is not None and self.k_norm is not None and not self.norm_all:
+            query, key = self.q_norm(query), self.k_norm(key)
+        if self.turned:
+            query, key = rotary(query, *turns[self.kind]), rotary(key, *turns[self.kind])
         if cache is not None:
             key, value = cache.update(self.layer, key, value)
         mixed, weights = attend(
@@ -102,7 +107,7 @@ class LlamaAttention(Module):
 
 
 class LlamaDecoderLayer(Module):
-    """One layer, normalised before attention and before the MLP; a later Gemma also behind them."""
+    """One layer. Which normalisations there are, before and behind attention and MLP, the kind says."""
 
     def __init__(self, config: LlamaConfig, layer: int) -> None:
         super().__init__()
@@ -110,18 +115,21 @@ class LlamaDecoderLayer(Module):
         self.self_attn = LlamaAttention(config, layer)
         act, bias = config.hidden_act, config.mlp_bias
         self.mlp = GatedMLP(size, config.intermediate_size, act, bias, config.PACKED)
-        self.input_layernorm = LlamaRMSNorm(size, config)
-        self.post_attention_layernorm = LlamaRMSNorm(size, config)
-        self.pre_feedforward_layernorm = LlamaRMSNorm(size, config) if config.SANDWICH else None
-        self.post_feedforward_layernorm = LlamaRMSNorm(size, config) if config.SANDWICH else None
+        self.norms, self.added = config.NORMS, config.residual_scale
+        for name in filter(None, self.norms):
+            self.add_module(name, LlamaRMSNorm(size, config))
+
+    def norm(self, place: int, x: Tensor) -> Tensor:
+        """``x`` normalised as at one of the four places, if it is there."""
+        return getattr(self, self.norms[place])(x) if self.norms[place] else x
 
     def forward(self, x: Tensor, *context: Any) -> tuple[Tensor, Tensor | None]:
-        mixed, weights = self.self_attn(self.input_layernorm(x), *context)
-        if self.pre_feedforward_layernorm is None or self.post_feedforward_layernorm is None:
-            x = x + mixed
-            return x + self.mlp(self.post_attention_layernorm(x)), weights
-        x = x + self.post_attention_layernorm(mixed)
-        return x + self.post_feedforward_layernorm(self.mlp(self.pre_feedforward_layernorm(x))), weights
+        mixed, weights = self.self_attn(self.norm(0, x), *context)
+        x = self._add(x, self.norm(1, mixed))
+        return self._add(x, self.norm(3, self.mlp(self.norm(2, x)))), weights
+
+    def _add(self, x: Tensor, more: Tensor) -> Tensor:
+        return x + (more if self.added is None else more * self.added)
 
 
 class LlamaModel(PretrainedModel):
@@ -145,7 +153,7 @@ class LlamaModel(PretrainedModel):
         self.layers = ModuleList(LlamaDecoderLayer(config, i) for i in range(config.num_hidden_layers))
         self.norm = LlamaRMSNorm(config.hidden_size, config)
         kinds = dict.fromkeys(config.kind(i) for i in range(config.num_hidden_layers))
-        self._rotary = {kind: RotaryEmbedding(config.head_dim or 1, *config.rope(kind)) for kind in kinds}
+        self._rotary = {kind: RotaryEmbedding(*config.rope(kind)) for kind in kinds}
         self.initialise()
         if config.NORM_OFFSET:
             for module in self.modules():
@@ -243,7 +251,9 @@ class LlamaForCausalLM(Generator, PretrainedModel):
     ) -> ModelOutput:
         out = self.model(input_ids, attention_mask, position_ids, past_key_values, **outputs)
         logits = self.lm_head(out.last_hidden_state[:, -logits_to_keep:])
-        cap = self.config.logit_cap
+        scale, cap = self.config.logit_scale, self.config.logit_cap
+        if scale is not None:
+            logits = logits * scale
         if cap is not None:
             logits = (logits / cap).tanh() * cap
         return ModelOutput(
@@ -262,6 +272,10 @@ class LlamaForCausalLM(Generator, PretrainedModel):
     def most_tokens(self) -> int | None:
         """How long a sequence may be: as long as memory lasts."""
         return None
+
+    def reread_after(self) -> int | None:
+        """The length at which keys that are kept become wrong."""
+        return self.config.reread_after
 
 
 class MistralForCausalLM(LlamaForCausalLM):

@@ -20,12 +20,13 @@ class LlamaConfig(Config):
 
     model_type: ClassVar[str] = "llama"
     ALIASES: ClassVar[dict[str, str]] = {"hidden_activation": "hidden_act", "rope_parameters": "rope_scaling"}
-    ONLY: ClassVar[dict[str, tuple[Any, ...]]] = {"partial_rotary_factor": (1.0, None)}
     QKV_BIAS: ClassVar[bool] = False  # of queries, keys and values alone
-    QK_NORM: ClassVar[bool] = False  # queries and keys are normalised per head
+    QK_NORM: ClassVar[str] = ""  # queries and keys are normalised: "head" by head, or "all" heads at once
     NORM_OFFSET: ClassVar[float] = 0.0  # what is added to the scales of normalisations
+    PARTIAL: ClassVar[bool] = False  # the rotary embedding may turn a part of each head
     PACKED: ClassVar[bool] = False  # one layer for queries, keys and values, one for gate and up
-    SANDWICH: ClassVar[bool] = False  # what attention and MLP give is normalised, too
+    # The normalisations before and behind attention, before and behind the MLP; empty: there is none.
+    NORMS: ClassVar[tuple[str, str, str, str]] = ("input_layernorm", "", "post_attention_layernorm", "")
 
     vocab_size: int = 32000
     hidden_size: int = 4096
@@ -40,6 +41,8 @@ class LlamaConfig(Config):
     rms_norm_eps: float = 1e-6
     rope_theta: float = 10000.0
     rope_scaling: dict[str, Any] | None = None
+    partial_rotary_factor: float = 1.0
+    original_max_position_embeddings: int | None = None
     attention_bias: bool = False
     mlp_bias: bool = False
     attention_dropout: float = 0.0
@@ -87,25 +90,41 @@ class LlamaConfig(Config):
             self.rope_scaling is None or isinstance(self.rope_scaling, Mapping), "rope_scaling is no object"
         )
         for kind in (FULL, SLIDING):
-            theta, scaling = self.rope(kind)
-            inverse_frequencies(self.head_dim or 0, theta, scaling)
+            inverse_frequencies(*self.rope(kind))
 
-    def rope(self, kind: str) -> tuple[float, dict[str, Any]]:
-        """Base and scaling of the rotary embedding in layers of this kind."""
+    def rope(self, kind: str) -> tuple[int, float, dict[str, Any]]:
+        """How many numbers of a head are turned in layers of this kind, by which base and scaling."""
         scaling = dict(self.rope_scaling or {})
         if isinstance(scaling.get(kind), Mapping):
             scaling = dict(scaling[kind])
         elif any(isinstance(scaling.get(other), Mapping) for other in (FULL, SLIDING)):
             scaling = {}
         theta = scaling.pop("rope_theta", None)
+        part = scaling.pop("partial_rotary_factor", None)
+        part = self.partial_rotary_factor if part is None else part
+        good = isinstance(part, (int, float)) and not isinstance(part, bool) and 0 < part <= 1
         self.demand(
-            scaling.pop("partial_rotary_factor", 1.0) in (1.0, None), "partial_rotary_factor must be 1"
+            good and (part == 1 or self.PARTIAL),
+            f"partial_rotary_factor must be 1{', or less but over 0' if self.PARTIAL else ''}, got {part!r}",
         )
-        scaling.setdefault("original_max_position_embeddings", self.max_position_embeddings)
+        before = self.original_max_position_embeddings or self.max_position_embeddings
+        scaling.setdefault("original_max_position_embeddings", before)
+        scaling.setdefault("max_position_embeddings", self.max_position_embeddings)
         theta = self.rope_theta if theta is None else theta
         good = isinstance(theta, (int, float)) and not isinstance(theta, bool) and theta > 1
         self.demand(good, f"rope_theta must be a number over 1, got {theta!r}")
-        return float(theta), scaling
+        return int((self.head_dim or 0) * part), float(theta), scaling
+
+    def turns(self, layer: int) -> bool:
+        """Whether a layer knows positions, by its rotary embedding."""
+        return True
+
+    @property
+    def reread_after(self) -> int | None:
+        """The length beyond which all tokens are turned otherwise; None: never."""
+        kinds = {kind: self.rope(kind)[2] for kind in {self.kind(i) for i in range(self.num_hidden_layers)}}
+        long = [s for s in kinds.values() if s.get("rope_type", s.get("type")) == "longrope"]
+        return int(long[0]["original_max_position_embeddings"]) if long else None
 
     def kind(self, layer: int) -> str:
         """Whether a layer sees all tokens or a window of them."""
@@ -125,6 +144,16 @@ class LlamaConfig(Config):
     @property
     def embedding_scale(self) -> float | None:
         """The factor on embeddings, if any."""
+        return None
+
+    @property
+    def residual_scale(self) -> float | None:
+        """The factor on what attention and MLP add, if any."""
+        return None
+
+    @property
+    def logit_scale(self) -> float | None:
+        """The factor on logits, if any."""
         return None
 
     @property
@@ -151,9 +180,10 @@ class MistralConfig(LlamaConfig):
 
 @dataclass
 class Phi3Config(LlamaConfig):
-    """Phi-3: a Llama whose layers of one input are one layer. Its scaling "longrope" is refused."""
+    """Phi-3 and Phi-4: a Llama whose layers of one input are one layer."""
 
     model_type: ClassVar[str] = "phi3"
+    PARTIAL: ClassVar[bool] = True
     PACKED: ClassVar[bool] = True
     vocab_size: int = 32064
     hidden_size: int = 3072
@@ -192,7 +222,7 @@ class Qwen3Config(Qwen2Config):
 
     model_type: ClassVar[str] = "qwen3"
     QKV_BIAS: ClassVar[bool] = False
-    QK_NORM: ClassVar[bool] = True
+    QK_NORM: ClassVar[str] = "head"
     head_dim: int | None = 128
 
 
@@ -231,7 +261,12 @@ class Gemma2Config(GemmaConfig):
     """Gemma 2: every second layer slides, four normalisations a layer, scores and logits are bounded."""
 
     model_type: ClassVar[str] = "gemma2"
-    SANDWICH: ClassVar[bool] = True
+    NORMS: ClassVar[tuple[str, str, str, str]] = (
+        "input_layernorm",
+        "post_attention_layernorm",
+        "pre_feedforward_layernorm",
+        "post_feedforward_layernorm",
+    )
     EVERY: ClassVar[int] = 2  # which layer sees everything
 
     query_pre_attn_scalar: float = 256.0
@@ -249,6 +284,16 @@ class Gemma2Config(GemmaConfig):
         return self.query_pre_attn_scalar**-0.5
 
     @property
+    def residual_scale(self) -> float | None:
+        """The factor on what attention and MLP add, if any."""
+        return None
+
+    @property
+    def logit_scale(self) -> float | None:
+        """The factor on logits, if any."""
+        return None
+
+    @property
     def score_cap(self) -> float | None:
         return self.attn_logit_softcapping
 
@@ -262,7 +307,7 @@ class Gemma3Config(Gemma2Config):
     """Gemma 3 (text): every sixth layer sees everything, its positions turn slower; no bounds."""
 
     model_type: ClassVar[str] = "gemma3_text"
-    QK_NORM: ClassVar[bool] = True
+    QK_NORM: ClassVar[str] = "head"
     EVERY: ClassVar[int] = 6
 
     rope_theta: float = 1000000.0
@@ -270,8 +315,8 @@ class Gemma3Config(Gemma2Config):
     attn_logit_softcapping: float | None = None
     final_logit_softcapping: float | None = None
 
-    def rope(self, kind: str) -> tuple[float, dict[str, Any]]:
+    def rope(self, kind: str) -> tuple[int, float, dict[str, Any]]:
         nested = isinstance((self.rope_scaling or {}).get(kind), Mapping)
         if kind == SLIDING and not nested:
-            return self.rope_local_base_freq, {}
+            return self.head_dim or 0, self.rope_local_base_freq, {}
         return super().rope(kind)

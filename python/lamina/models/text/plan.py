@@ -9,6 +9,7 @@ from typing import Any
 import lamina
 from lamina import _core
 from lamina._core import Tensor
+from lamina.models.text.llama_config import FULL, LlamaConfig
 from lamina.nn import Linear, Module, quantized
 
 ALIGNMENT = 64  # bytes, a cache line
@@ -22,7 +23,10 @@ def plan_of(model: Any) -> Any | None:
     so a plan lives as long as the cache of one text.
     """
     config = model.config
-    plain = not (config.SANDWICH or config.QK_NORM or config.NORM_OFFSET) and config.score_cap is None
+    plain = not (config.QK_NORM or config.NORM_OFFSET) and config.NORMS == LlamaConfig.NORMS
+    plain = plain and config.residual_scale is None and config.score_cap is None
+    plain = plain and config.rope(FULL)[0] == config.head_dim
+    plain = plain and all(layer.self_attn.turned for layer in model.layers)
     if not plain or config.scale is not None or config.hidden_act not in ("silu", "swish"):
         return None
     if any(layer.self_attn.window is not None for layer in model.layers) or model.training:

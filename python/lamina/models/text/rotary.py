@@ -13,7 +13,7 @@ from lamina._core import ShapeError, Tensor
 from lamina.nn import Module
 
 Settings = Mapping[str, Any]
-KINDS = ("default", "linear", "dynamic", "yarn", "llama3")
+KINDS = ("default", "linear", "dynamic", "yarn", "llama3", "longrope")
 
 
 def inverse_frequencies(
@@ -28,6 +28,8 @@ def inverse_frequencies(
     - ``dynamic``: theta grows with ``length`` beyond ``original_max_position_embeddings`` ("NTK-aware").
     - ``yarn``: slow planes divided by ``factor``, fast ones kept, a ramp between. Source: Peng et al., 2023.
     - ``llama3``: the same by wavelength. Source: the Llama 3.1 release, 2024.
+    - ``longrope``: each plane divided by a factor of its own, of ``long_factor`` where ``length`` exceeds
+      ``original_max_position_embeddings``, else of ``short_factor``. Source: Ding et al., LongRoPE, 2024.
 
     Raises:
         ShapeError: ``dim`` is odd, or the scaling is unknown or lacks a setting.
@@ -51,6 +53,8 @@ def inverse_frequencies(
         return _yarn(frequencies, dim, theta, scaling)
     if kind == "llama3":
         return _llama3(frequencies, scaling), 1.0
+    if kind == "longrope":
+        return _longrope(frequencies, scaling, length)
     return frequencies, 1.0
 
 
@@ -92,6 +96,25 @@ def _yarn(frequencies: Any, dim: int, theta: float, scaling: Settings) -> tuple[
     return frequencies * (1 - ramp) + frequencies / factor * ramp, float(attention)
 
 
+def _longrope(frequencies: Any, scaling: Settings, length: int | None) -> tuple[Any, float]:
+    limit = _setting(scaling, "original_max_position_embeddings")
+    long = length is not None and length > limit
+    divisors = {}
+    for name in ("short_factor", "long_factor"):
+        given = scaling.get(name)
+        given = given if isinstance(given, list) else []
+        if len(given) != len(frequencies) or not all(
+            isinstance(one, (int, float)) and not isinstance(one, bool) and 0 < one < 1e12 for one in given
+        ):
+            raise ShapeError(f"rotary embedding: {name} must hold {len(frequencies)} positive numbers")
+        divisors[name] = np.array(given, np.float64)
+    attention = scaling.get("attention_factor")
+    if attention is None:
+        factor = _setting(scaling, "factor", _setting(scaling, "max_position_embeddings", limit) / limit)
+        attention = math.sqrt(1 + math.log(factor) / math.log(limit)) if factor > 1 and limit > 1 else 1.0
+    return frequencies / divisors["long_factor" if long else "short_factor"], float(attention)
+
+
 def _llama3(frequencies: Any, scaling: Settings) -> Any:
     factor = _setting(scaling, "factor")
     limit = _setting(scaling, "original_max_position_embeddings")
@@ -129,9 +152,9 @@ class RotaryEmbedding(Module):
     ) -> None:
         super().__init__()
         self.dim, self.theta, self.scaling, self.interleaved = dim, theta, dict(scaling or {}), interleaved
-        self.dynamic = self.scaling.get("rope_type", self.scaling.get("type")) == "dynamic"
+        self.kind = self.scaling.get("rope_type", self.scaling.get("type"))
         self._frequencies, self._factor = inverse_frequencies(dim, theta, scaling)
-        self._length = 0  # for which a dynamic scaling was computed
+        self._length: int | None = None  # for which a scaling that depends on it was computed
         self._cosine = self._sine = lamina.empty(0, dim // 2)
 
     def divide(self, factors: Tensor) -> None:
@@ -152,11 +175,12 @@ class RotaryEmbedding(Module):
 
     def span(self, start: int, end: int) -> tuple[Tensor, Tensor]:
         """The same for positions ``start`` to ``end - 1``: (end - start, dim / 2) each, as views."""
-        if self.dynamic:
+        if self.kind in ("dynamic", "longrope"):
             limit = self.scaling["original_max_position_embeddings"]
-            if max(end, limit) != self._length:
-                self._length = max(end, limit)
-                self._frequencies, _ = inverse_frequencies(self.dim, self.theta, self.scaling, end)
+            length = max(end, limit) if self.kind == "dynamic" else limit + (end > limit)
+            if length != self._length:
+                self._length = length
+                self._frequencies, _ = inverse_frequencies(self.dim, self.theta, self.scaling, length)
                 self._cosine = self._cosine[:0]
         if end > self._cosine.shape[0]:
             angles = np.arange(max(end, 2 * self._cosine.shape[0], 64))[:, None] * self._frequencies

@@ -49,7 +49,7 @@ class _SourceReader(Reader):
         config = model.config
         words = getattr(config, "bad_words_ids", None) or []
         self.never = [word[0] for word in words if isinstance(word, list) and len(word) == 1]
-        self.first, self.last = config.forced_bos_token_id, config.forced_eos_token_id
+        self.first, self.last = model.token("forced_bos_token_id"), model.token("forced_eos_token_id")
         self.length = length
 
     def read(self, ids: Tensor) -> Tensor:
@@ -89,5 +89,5 @@ class SourceGenerator(Generator):
         if rows > 1:
             states = states.repeat_interleave(rows, 0)
             attention_mask = None if attention_mask is None else attention_mask.repeat_interleave(rows, 0)
-        begun = lamina.full((states.shape[0], 1), self.config.decoder_start_token_id, dtype=lamina.int64)
+        begun = lamina.full((states.shape[0], 1), self.token("decoder_start_token_id"), dtype=lamina.int64)
         return _SourceReader(self, states, attention_mask, new + 1), begun

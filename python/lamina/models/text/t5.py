@@ -40,6 +40,7 @@ class T5Config(Config):
     initializer_factor: float = 1.0
     feed_forward_proj: str = "relu"
     tie_word_embeddings: bool = True
+    scale_decoder_outputs: bool | None = None  # None: where embeddings are tied
     pad_token_id: int = 0
     eos_token_id: int = 1
     decoder_start_token_id: int = 0
@@ -56,6 +57,8 @@ class T5Config(Config):
         activation(self.act)
         if self.num_decoder_layers is None:
             self.num_decoder_layers = self.num_layers
+        if self.scale_decoder_outputs is None:
+            self.scale_decoder_outputs = self.tie_word_embeddings
 
     @property
     def gated(self) -> bool:
@@ -268,7 +271,7 @@ class T5ForConditionalGeneration(SourceGenerator, PretrainedModel):
         seen = padding_mask("T5", attention_mask, *states.shape[:2])
         x = self.decoder(decoder_input_ids, decoder_attention_mask, states, seen, past_key_values)
         x = x[:, -logits_to_keep:]
-        logits = self.lm_head(x * c.d_model**-0.5 if c.tie_word_embeddings else x)
+        logits = self.lm_head(x * c.d_model**-0.5 if c.scale_decoder_outputs else x)
         return ModelOutput(
             loss=token_loss(logits, labels),
             logits=logits,
