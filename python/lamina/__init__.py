@@ -59,6 +59,7 @@ if _typing.TYPE_CHECKING:
         cpu,
         cuda,
         distributions,
+        fft,
         func,
         hub,
         io,

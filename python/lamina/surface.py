@@ -62,6 +62,7 @@ LATER: dict[str, str] = {
     "get_autocast_gpu_dtype is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled "
     "set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled",
     "autograd.anomaly": "is_anomaly_check_nan_enabled is_anomaly_enabled",
+    "fft.short_time": "istft stft",
     "func": "vmap",
     "binning": "histogram histogramdd",
     "io": "load save",
@@ -89,9 +90,9 @@ WHERE = {name: module for module, names in LATER.items() for name in names.split
 # Those of them that are methods too, and other methods whose module is loaded by the first call.
 METHODS_LATER = (
     "adjoint as_strided_scatter cholesky cholesky_inverse cholesky_solve det frexp "
-    "gcd geqrf histogram i0 igamma igammac index_reduce inverse lcm logdet lu lu_solve "
+    "gcd geqrf histogram i0 igamma igammac index_reduce inverse istft lcm logdet lu lu_solve "
     "matrix_exp matrix_power mvlgamma narrow_copy nonzero_static orgqr ormqr pinverse qr renorm "
-    "slogdet svd triangular_solve"
+    "slogdet stft svd triangular_solve"
 )
 IN_PLACE_LATER = "gcd i0 igamma igammac index_reduce lcm mvlgamma renorm"
 # Methods that are functions of lamina too.
