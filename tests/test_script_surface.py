@@ -172,7 +172,11 @@ def test_nothing_is_traced_or_cut_over_processes() -> None:
         lamina.fx.Proxy()
     with pytest.raises(RuntimeError, match="one process"):
         fsdp.FullyShardedDataParallel(nn.ReLU())
-    assert not lamina._dynamo.is_compiling()
+    optim = importlib.import_module("lamina.distributed.optim")
+    with pytest.raises(RuntimeError, match="one process"):
+        optim.ZeroRedundancyOptimizer([lamina.ones(1)], lamina.optim.SGD)
+    assert not lamina._dynamo.is_compiling() and lamina._dynamo.config.__doc__
+    assert not hasattr(importlib.import_module("lamina._inductor.config"), "coordinate_descent_tuning")
 
 
 def test_a_class_of_ones_own_is_a_nest_when_registered() -> None:

@@ -89,7 +89,7 @@ def __getattr__(name: str) -> _typing.Any:
         found = getattr(_import_module("lamina.foreach"), name)
     else:
         try:
-            hidden = name.startswith("_") and name != "_dynamo"
+            hidden = name.startswith("_") and name not in ("_dynamo", "_inductor")
             found = None if hidden else _import_module(f"lamina.{name}")
         except ModuleNotFoundError as error:
             if error.name != f"lamina.{name}":  # a module of ours that misses what it needs

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lamina._dynamo import config
 from lamina.compiler import disable, is_compiling
 
-__all__ = ["disable", "is_compiling", "mark_dynamic", "mark_static_address", "reset"]
+__all__ = ["config", "disable", "is_compiling", "mark_dynamic", "mark_static_address", "reset"]
 
 
 def mark_static_address(t: Any, guard: bool = True) -> None:

@@ -1,0 +1,1 @@
+"""The options of a tracer that is not here: none."""
