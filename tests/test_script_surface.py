@@ -194,3 +194,11 @@ def test_a_class_of_ones_own_is_a_nest_when_registered() -> None:
     assert pytree.tree_flatten(back)[1] == form
     with pytest.raises(ValueError, match="already"):
         pytree.register_pytree_node(Output, list, Output)
+
+
+def test_layers_of_vision_under_their_paths() -> None:
+    ops = lamina.vision.ops
+    boxes, misc = (importlib.import_module(f"lamina.vision.ops.{word}") for word in ("boxes", "misc"))
+    assert boxes.nms is ops.nms and boxes.box_area is ops.box_area
+    assert misc.FrozenBatchNorm2d is ops.FrozenBatchNorm2d and misc.SqueezeExcitation is ops.SqueezeExcitation
+    assert misc.Conv2dNormActivation is ops.Conv2dNormActivation

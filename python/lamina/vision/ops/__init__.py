@@ -1,7 +1,6 @@
 """Boxes, regions and small layers of networks that look at images, under torchvision's names."""
 
-from lamina.models.vision.block import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
-from lamina.vision.ops.box import (
+from lamina.vision.ops.boxes import (
     batched_nms,
     box_area,
     box_convert,
@@ -12,11 +11,14 @@ from lamina.vision.ops.box import (
     nms,
     remove_small_boxes,
 )
-from lamina.vision.ops.layer import (
+from lamina.vision.ops.misc import (
     MLP,
+    Conv2dNormActivation,
     DropBlock2d,
     FrozenBatchNorm2d,
     Permute,
+    SqueezeExcitation,
+    StochasticDepth,
     drop_block2d,
     sigmoid_focal_loss,
     stochastic_depth,

@@ -1,4 +1,4 @@
-"""Small layers and a loss of networks that look at images. Others of them: lamina.models.vision.block."""
+"""Small layers and a loss of networks that look at images; three of them are lamina.models.vision.block's."""
 
 from __future__ import annotations
 
@@ -8,8 +8,21 @@ from typing import Any
 import lamina
 from lamina import nn
 from lamina._core import ShapeError, Tensor
-from lamina.models.vision.block import StochasticDepth
+from lamina.models.vision.block import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
 from lamina.nn import functional as F
+
+__all__ = [
+    "MLP",
+    "Conv2dNormActivation",
+    "DropBlock2d",
+    "FrozenBatchNorm2d",
+    "Permute",
+    "SqueezeExcitation",
+    "StochasticDepth",
+    "drop_block2d",
+    "sigmoid_focal_loss",
+    "stochastic_depth",
+]
 
 
 def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) -> Tensor:
