@@ -42,7 +42,11 @@ KNOWN = {
     ("as_strided_scatter", "gradient"): "PyTorch's is that of the places which src replaced",
     ("cholesky_inverse", "gradient"): "PyTorch's has entries in the triangle that is not read",
     ("cholesky_solve", "gradient"): "PyTorch's has entries in the triangle that is not read",
+    ("cholesky", "gradient"): "PyTorch's feels the imaginary parts of a diagonal that is real",
+    ("linalg.cholesky", "gradient"): "the same",
+    ("linalg.cholesky_ex", "gradient"): "the same",
     ("histogramdd", "value"): "PyTorch takes edges that do not ascend",
+    ("linalg.eig", "value"): "the signs of vectors are free",
     ("linalg.eigh", "value"): "the signs of vectors are free",
     ("linalg.householder_product", "gradient"): "without reflections the result depends on no input here",
     ("linalg.pinv", "gradient"): "PyTorch's for hermitian=True reads both triangles, the value reads one",
@@ -51,10 +55,7 @@ KNOWN = {
 }
 
 # Which lamina computes for real numbers only.
-REAL_ONLY = (
-    "cholesky geqrf lu matrix_exp ormqr qr triangular_solve svd pinverse logcumsumexp logdet norm linalg. "
-    "masked. renorm"
-).split()
+REAL_ONLY = ("logcumsumexp", "masked.", "renorm")
 
 
 def find(info: Any) -> Any:

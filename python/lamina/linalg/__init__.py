@@ -11,6 +11,7 @@ from lamina.linalg.decomposition import (
     svd,
     svdvals,
 )
+from lamina.linalg.eigen import eig, eigvals
 from lamina.linalg.factor import (
     cholesky_ex,
     householder_product,
@@ -46,7 +47,9 @@ __all__ = [
     "cross",
     "det",
     "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "householder_product",
     "inv",

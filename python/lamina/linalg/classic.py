@@ -12,7 +12,7 @@ from lamina.linalg import decomposition, factor, solution
 from lamina.linalg.decomposition import pinv
 from lamina.linalg.factor import geqrf, householder_product, lu_unpack, ormqr, triangular_solve
 from lamina.linalg.function import matrix_exp, pca_lowrank, svd_lowrank
-from lamina.linalg.lapack import mT
+from lamina.linalg.lapack import mH
 from lamina.linalg.norm import matrix_power as _matrix_power
 from lamina.linalg.solution import solve_triangular
 from lamina.result import takes_out
@@ -84,9 +84,9 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
 
 
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
-    """X with ``A @ X = input``, given the Cholesky factor L of A (upper: L.mT @ L = A)."""
-    first = solve_triangular(mT(L) if upper else L, input, upper=False)
-    return solve_triangular(L if upper else mT(L), first, upper=True, out=out)
+    """X with ``A @ X = input``, given the Cholesky factor L of A (upper: L.mH @ L = A)."""
+    first = solve_triangular(mH(L) if upper else L, input, upper=False)
+    return solve_triangular(L if upper else mH(L), first, upper=True, out=out)
 
 
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -102,7 +102,7 @@ def qr(input: Tensor, some: bool = True) -> Any:
 
 @takes_out
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
-    """``(U, S, V)`` with ``input = U @ diag(S) @ V.mT``: note V, where ``linalg.svd`` gives its transpose.
+    """``(U, S, V)`` with ``input = U @ diag(S) @ V.mH``: note V, where ``linalg.svd`` gives its adjoint.
 
     With ``compute_uv=False`` U and V are zeros, as in PyTorch.
     """
@@ -112,7 +112,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
         zeros = [_core.full((*batch, size, size), 0, input.dtype) for size in (m, n)]
         return named("svd", "U S V", zeros[0], decomposition.svdvals(input), zeros[1])
     U, S, Vh = decomposition.svd(input, full_matrices=not some)
-    return named("svd", "U S V", U, S, mT(Vh))
+    return named("svd", "U S V", U, S, mH(Vh))
 
 
 @takes_out

@@ -9,7 +9,7 @@ import numpy as np
 from lamina import _core
 from lamina._core import ShapeError, Tensor
 from lamina.autograd.function import Function
-from lamina.linalg.lapack import call, check, mT
+from lamina.linalg.lapack import call, check, mH
 from lamina.linalg.solution import solve
 from lamina.result import takes_out
 from lamina.return_types import named
@@ -21,7 +21,7 @@ def _eye(like: Tensor) -> Tensor:
 
 
 class _Cholesky(Function):
-    """Murray, Differentiation of the Cholesky decomposition, 2016: L^-T phi(L^T G) L^-1, made symmetric."""
+    """Murray, Differentiation of the Cholesky decomposition, 2016: L^-H phi(L^H G) L^-1, made symmetric."""
 
     @staticmethod
     def forward(ctx: Any, A: Tensor) -> Tensor:
@@ -32,15 +32,15 @@ class _Cholesky(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (L,) = ctx.saved_tensors
-        phi = mT(L) @ grad
+        phi = mH(L) @ grad
         phi = phi.tril() - 0.5 * phi.tril().triu()
-        half = mT(solve(mT(L), mT(solve(mT(L), phi))))
-        return 0.5 * (half + mT(half))
+        half = mH(solve(mH(L), mH(solve(mH(L), phi))))
+        return 0.5 * (half + mH(half))
 
 
 def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
-    """The lower triangular L with ``A = L @ L.mT`` for symmetric positive definite A (..., n, n), or its
-    transpose.
+    """The lower triangular L with ``A = L @ L.mH`` for Hermitian positive definite A (..., n, n), or its
+    adjoint.
 
     Raises:
         LinAlgError: a matrix is not positive definite.
@@ -50,7 +50,7 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
     """
     check("cholesky", A, square=True)
     lower = _Cholesky.apply(A)
-    return _core._into_out(mT(lower) if upper else lower, out)
+    return _core._into_out(mH(lower) if upper else lower, out)
 
 
 class _QR(Function):
@@ -65,9 +65,8 @@ class _QR(Function):
     @staticmethod
     def backward(ctx: Any, grad_Q: Tensor, grad_R: Tensor) -> Tensor:
         Q, R = ctx.saved_tensors
-        M = R @ mT(grad_R.triu()) - mT(grad_Q) @ Q
-        symmetric = M.tril() + mT(M.tril(-1))
-        return mT(solve(R, mT(grad_Q + Q @ symmetric)))
+        M = R @ mH(grad_R.triu()) - mH(grad_Q) @ Q
+        return mH(solve(R, mH(grad_Q + Q @ _symmetric(M))))
 
 
 @takes_out
@@ -92,7 +91,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
         Q, R = _QR.apply(A)
     else:  # the first m columns make Q; the others are only turned
         Q, left = _QR.apply(A[..., :m])
-        R = _core.cat([left, mT(Q) @ A[..., m:]], -1)
+        R = _core.cat([left, mH(Q) @ A[..., m:]], -1)
     return named("qr", "Q R", _core.empty((0,), A.dtype) if mode == "r" else Q, R)
 
 
@@ -116,21 +115,24 @@ class _SVD(Function):
         ctx: Any, grad_U: Tensor | None, grad_S: Tensor | None, grad_Vh: Tensor | None
     ) -> Tensor | None:
         U, S, Vh = ctx.saved_tensors
-        inner = None if grad_S is None else grad_S.unsqueeze(-1) * _eye(S)
+        inner = None if grad_S is None else (grad_S.unsqueeze(-1) * _eye(S)).to(U.dtype)
         outside: Tensor | None = None
         if grad_U is not None:
-            turn = mT(U) @ grad_U
-            inner = _plus(inner, (turn - mT(turn)) / _gaps(S.square()) * S.unsqueeze(-2))
+            turn = mH(U) @ grad_U
+            skew = turn - mH(turn)
+            inner = _plus(inner, skew / _gaps(S.square()) * S.unsqueeze(-2))
+            if skew.is_complex() and grad_Vh is not None:  # that U and V may turn together
+                inner = inner + skew * _eye(S) / (2 * S.unsqueeze(-2))
             if U.shape[-2] > U.shape[-1]:
                 rest = (grad_U - U @ turn) / S.unsqueeze(-2)
                 outside = _plus(outside, rest @ Vh)
         if grad_Vh is not None:
-            V, grad_V = mT(Vh), mT(grad_Vh)
+            V, grad_V = mH(Vh), mH(grad_Vh)
             turn = Vh @ grad_V
-            inner = _plus(inner, S.unsqueeze(-1) * ((turn - mT(turn)) / _gaps(S.square())))
+            inner = _plus(inner, S.unsqueeze(-1) * ((turn - mH(turn)) / _gaps(S.square())))
             if V.shape[-2] > V.shape[-1]:
                 rest = (grad_V - V @ turn) / S.unsqueeze(-2)
-                outside = _plus(outside, U @ mT(rest))
+                outside = _plus(outside, U @ mH(rest))
         return None if inner is None else _plus(outside, U @ inner @ Vh)
 
 
@@ -184,17 +186,17 @@ class _Eigh(Function):
         values, V = ctx.saved_tensors
         inner = None if grad_values is None else grad_values.unsqueeze(-1) * _eye(V)
         if grad_vectors is not None:
-            inner = _plus(inner, (mT(V) @ grad_vectors) / _gaps(values) * (1 - _eye(V)))
+            inner = _plus(inner, (mH(V) @ grad_vectors) / _gaps(values) * (1 - _eye(V)))
         if inner is None:
             return None, None
-        grad = V @ inner @ mT(V)
-        return (grad + mT(grad)) / 2, None  # A is symmetric, whichever triangle is read
+        grad = V @ inner @ mH(V)
+        return (grad + mH(grad)) / 2, None  # A is Hermitian, whichever triangle is read
 
 
 @takes_out
 def eigh(A: Tensor, UPLO: str = "L") -> Any:
-    """``(eigenvalues, eigenvectors)`` of symmetric matrices (..., n, n), values ascending, vectors as
-    columns.
+    """``(eigenvalues, eigenvectors)`` of Hermitian matrices (..., n, n), values real and ascending,
+    vectors as columns.
 
     Only the lower triangle is read, or with ``UPLO="U"`` the upper. Gradients of vectors need different
     values.
@@ -210,7 +212,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
 
 @takes_out
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """The eigenvalues of symmetric matrices in ascending order."""
+    """The eigenvalues of Hermitian matrices in ascending order."""
     return eigh(A, UPLO).eigenvalues
 
 
@@ -221,14 +223,14 @@ class _Pinv(Function):
     def forward(ctx: Any, A: Tensor, tolerance: Tensor) -> Tensor:
         U, S, Vh = call("pinv", lambda a: tuple(np.linalg.svd(a, full_matrices=False)), A)
         scale = _core.where(S > tolerance.unsqueeze(-1), 1 / S, 0.0)
-        result = (mT(Vh) * scale.unsqueeze(-2)) @ mT(U)
+        result = (mH(Vh) * scale.unsqueeze(-2)) @ mH(U)
         ctx.save_for_backward(A, result)
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         A, P = ctx.saved_tensors
-        turned, back = mT(grad), mT(P)
+        turned, back = mH(grad), mH(P)
         first = turned @ P @ back
         second = back @ P @ turned
         return -(back @ grad @ back) + first - A @ (P @ first) + second - second @ P @ A, None
@@ -240,7 +242,7 @@ def _tolerance(word: str, A: Tensor, atol: Any, rtol: Any) -> Tensor:
 
     check(word, A)
     largest = svdvals(A.detach())
-    largest = largest.amax(-1) if largest.shape[-1] else _core.full(A.shape[:-2], 0, A.dtype)
+    largest = largest.amax(-1) if largest.shape[-1] else _core.full(A.shape[:-2], 0, largest.dtype)
     floor = 0.0 if atol is None else atol
     if rtol is None:
         none_given = atol is None or (isinstance(atol, (int, float)) and atol == 0)
@@ -249,8 +251,9 @@ def _tolerance(word: str, A: Tensor, atol: Any, rtol: Any) -> Tensor:
 
 
 def _symmetric(A: Tensor) -> Tensor:
-    """What is promised to be symmetric is read from its lower triangle."""
-    return A.tril() + mT(A.tril(-1))
+    """The Hermitian matrix with this lower triangle (and the real parts of its diagonal)."""
+    below = A.tril() + A.tril(-1)
+    return (below + mH(below)) / 2
 
 
 @takes_out
@@ -262,7 +265,7 @@ def pinv(
     symmetric A.
     """
     if hermitian:
-        mean = (A + mT(A)) / 2  # whose gradient is symmetric
+        mean = (A + mH(A)) / 2  # whose gradient is symmetric
         A = mean + (_symmetric(A) - mean).detach()
     return _Pinv.apply(A, _tolerance("pinv", A, atol, rcond if rtol is None else rtol))
 
@@ -279,6 +282,10 @@ def matrix_rank(
     return (
         svdvals(A.detach()) > _tolerance("matrix_rank", A, atol if tol is None else tol, rtol).unsqueeze(-1)
     ).sum(-1)
+
+
+def _squares(x: Tensor) -> Tensor:
+    return (x * x.conj()).real if x.is_complex() else x.square()
 
 
 @takes_out
@@ -300,11 +307,11 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     solution = pinv(A, rcond) @ right
     rank = matrix_rank(A, rtol=rcond)
     full = driver not in (None, "gelsy") and A.shape[-2] > A.shape[-1] and bool((rank == A.shape[-1]).all())
-    residuals = (A @ solution - right).square().sum(-2) if full else _core.empty((0,), A.dtype)
+    none = _core.empty((0,), A.dtype.to_real())
+    residuals = _squares(A @ solution - right).sum(-2) if full else none
     if vector:
         solution = solution.squeeze(-1)
         residuals = residuals.squeeze(-1) if full else residuals
-    none = _core.empty((0,), A.dtype)
     values = svdvals(A.detach()) if driver in ("gelss", "gelsd") else none
     rank = _core.empty((0,), _core.int64) if driver == "gels" else rank
     return named("lstsq", "solution residuals rank singular_values", solution, residuals, rank, values)

@@ -18,12 +18,14 @@ from lamina.return_types import named
 
 def _pivots(A: Tensor) -> np.ndarray:
     """The row that Gaussian elimination with partial pivoting exchanges with row k, for each k: (..., k)."""
-    M = np.array(A.detach().numpy(), dtype=np.float64).reshape(math.prod(A.shape[:-2]), *A.shape[-2:])
+    wide = np.complex128 if A.is_complex() else np.float64
+    M = np.array(A.detach().numpy(), dtype=wide).reshape(math.prod(A.shape[:-2]), *A.shape[-2:])
     steps = min(A.shape[-2:])
     found = np.zeros((len(M), steps), np.int64)
     batch = np.arange(len(M))
     for k in range(steps):
-        found[:, k] = rows = k + np.abs(M[:, k:, k]).argmax(1)
+        size = np.abs(M[:, k:, k].real) + np.abs(M[:, k:, k].imag)  # as LAPACK compares
+        found[:, k] = rows = k + size.argmax(1)
         M[batch, k], M[batch, rows] = M[batch, rows], M[batch, k].copy()
         pivot = np.where(M[:, k, k] == 0, 1, M[:, k, k])
         scale = M[:, k + 1 :, k] / pivot[:, None]
@@ -144,9 +146,9 @@ def lu_solve(
     adjoint: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    """``solve`` given ``lu_factor(A)``: X with A @ X = B, or X @ A = B, or the same with A transposed."""
+    """``solve`` given ``lu_factor(A)``: X with A @ X = B, or X @ A = B, or the same with A.mH."""
     P, L, U = lu_unpack(LU, pivots)
-    return _core._into_out(solve(mT(P @ L @ U) if adjoint else P @ L @ U, B, left=left), out)
+    return _core._into_out(solve(mH(P @ L @ U) if adjoint else P @ L @ U, B, left=left), out)
 
 
 @takes_out

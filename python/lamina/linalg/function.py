@@ -9,7 +9,7 @@ from typing import Any
 from lamina import _core
 from lamina._core import ShapeError, Tensor
 from lamina.linalg.decomposition import qr, svd
-from lamina.linalg.lapack import check, mT
+from lamina.linalg.lapack import check, mH
 from lamina.linalg.solution import inv, solve
 
 TERMS = 18  # of the exponential's series: 0.5**19 / 19! is below float64's rounding
@@ -23,7 +23,7 @@ def matrix_exp(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> lamina.linalg.matrix_exp(lamina.zeros(1, 1)).item()
     1.0
     """
-    if not A.is_floating_point() or A.ndim < 2 or A.shape[-1] != A.shape[-2]:
+    if not (A.is_floating_point() or A.is_complex()) or A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"linalg.matrix_exp: expected square matrices of floats, got {tuple(A.shape)}")
     if A.dtype.itemsize == 2:
         return _core._into_out(matrix_exp(A.to(_core.float32)).to(A.dtype), out)
@@ -73,7 +73,7 @@ def tensorsolve(
 
 
 def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> Any:
-    """``(U, S, V)`` with ``A - M`` close to ``U @ diag(S) @ V.mT``, of rank ``q``, from a random sketch.
+    """``(U, S, V)`` with ``A - M`` close to ``U @ diag(S) @ V.mH``, of rank ``q``, from a random sketch.
 
     Source: Halko et al., Finding structure with randomness, 2009, algorithms 4.4 and 5.1.
 
@@ -86,14 +86,14 @@ def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor |
         raise ShapeError(f"svd_lowrank: expected q from 0 to {min(A.shape[-2:])}, got {q}")
     A = A if M is None else A - M
     turned = A.shape[-2] < A.shape[-1]
-    A = mT(A) if turned else A
+    A = mH(A) if turned else A
     sketch = _core.empty((*A.shape[:-2], A.shape[-1], q), A.dtype).normal_(0, 1)
     Q = qr(A @ sketch).Q
     for _ in range(niter):
-        Q = qr(A @ qr(mT(A) @ Q).Q).Q
-    U, S, Vh = svd(mT(Q) @ A, full_matrices=False)
+        Q = qr(A @ qr(mH(A) @ Q).Q).Q
+    U, S, Vh = svd(mH(Q) @ A, full_matrices=False)
     U = Q @ U
-    return (mT(Vh), S, U) if turned else (U, S, mT(Vh))
+    return (mH(Vh), S, U) if turned else (U, S, mH(Vh))
 
 
 def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> Any:

@@ -5,12 +5,18 @@ callers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina import _core
 from lamina._core import DtypeError, ShapeError, Tensor
+
+if TYPE_CHECKING:
+    from lamina._core import dtype as Dtype
+
+
+LAPACK = (_core.float32, _core.float64, _core.complex64, _core.complex128)
 
 
 class LinAlgError(ShapeError):
@@ -27,10 +33,15 @@ def call(word: str, routine: Callable[..., Any], *matrices: Tensor, **options: A
         found = routine(*(x.detach().numpy() for x in matrices), **options)
     except np.linalg.LinAlgError as error:
         raise LinAlgError(f"linalg.{word}: {error}") from None
-    dtype = matrices[0].dtype
     if isinstance(found, tuple):
-        return tuple(_core.from_numpy(np.asarray(part, order="C")).to(dtype) for part in found)
-    return _core.from_numpy(np.asarray(found, order="C")).to(dtype)
+        return tuple(_tensor(part, matrices[0].dtype) for part in found)
+    return _tensor(found, matrices[0].dtype)
+
+
+def _tensor(part: Any, dtype: Dtype) -> Tensor:
+    """As exact as ``dtype``, complex where NumPy's array is."""
+    array = np.asarray(part, order="C")
+    return _core.from_numpy(array).to(dtype.to_complex() if array.dtype.kind == "c" else dtype.to_real())
 
 
 def check(word: str, *matrices: Tensor, square: bool = False) -> None:
@@ -38,15 +49,17 @@ def check(word: str, *matrices: Tensor, square: bool = False) -> None:
 
     Raises:
         ShapeError: less than 2 dimensions, or not square where that is asked for.
-        TypeError: a dtype besides float32 and float64, or two different ones.
+        TypeError: a dtype besides float32, float64 and the complex ones, or two different ones.
     """
     for x in matrices:
         if x.ndim < 2 or (square and x.shape[-1] != x.shape[-2]):
             kind = "square matrices" if square else "matrices"
             raise ShapeError(f"linalg.{word}: expected (batches of) {kind}, got shape {tuple(x.shape)}")
-        if x.dtype not in (_core.float32, _core.float64) or x.dtype is not matrices[0].dtype:
+        if x.dtype not in LAPACK or x.dtype is not matrices[0].dtype:
             found = ", ".join(str(y.dtype) for y in matrices)
-            raise DtypeError(f"linalg.{word}: expected float32 or float64 for all matrices, got {found}")
+            raise DtypeError(
+                f"linalg.{word}: expected float32, float64 or complex numbers for all matrices, got {found}"
+            )
 
 
 def mH(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from lamina import _core
 from lamina._core import ShapeError, Tensor
 from lamina.autograd.function import Function
-from lamina.linalg.lapack import LinAlgError, call, check, mT
+from lamina.linalg.lapack import LinAlgError, call, check, mH, mT
 from lamina.result import takes_out
 from lamina.return_types import named
 from lamina.shape import broadcast_shapes
@@ -26,7 +26,7 @@ class _Inverse(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        back = mT(ctx.saved_tensors[0])
+        back = mH(ctx.saved_tensors[0])
         return -(back @ grad @ back)
 
 
@@ -45,7 +45,7 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 class _Solve(Function):
-    """X = A^-1 B: the gradient of B is A^-T G, that of A the negative of it times X^T."""
+    """X = A^-1 B: the gradient of B is A^-H G, that of A the negative of it times X^H."""
 
     @staticmethod
     def forward(ctx: Any, A: Tensor, B: Tensor) -> Tensor:
@@ -56,8 +56,8 @@ class _Solve(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         A, X = ctx.saved_tensors
-        grad_B = _Solve.apply(mT(A), grad)
-        return -(grad_B @ mT(X)), grad_B
+        grad_B = _Solve.apply(mH(A), grad)
+        return -(grad_B @ mH(X)), grad_B
 
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
@@ -105,7 +105,9 @@ def solve_triangular(
 
 
 class _Det(Function):
-    """The gradient is the matrix of cofactors: det(A) A^-T, or where A is singular what the SVD gives."""
+    """The gradient is the matrix of cofactors, det(A) A^-T, conjugated, or where A is singular what the SVD
+    gives.
+    """
 
     @staticmethod
     def forward(ctx: Any, A: Tensor) -> Tensor:
@@ -118,7 +120,7 @@ class _Det(Function):
         A, result = ctx.saved_tensors
         scale = grad.unsqueeze(-1).unsqueeze(-1)
         try:
-            return scale * result.unsqueeze(-1).unsqueeze(-1) * mT(_Inverse.apply(A))
+            return scale * result.conj().unsqueeze(-1).unsqueeze(-1) * mH(_Inverse.apply(A))
         except LinAlgError:
             if _core.grad_enabled():
                 raise
@@ -130,7 +132,7 @@ def _cofactors(A: Tensor) -> Tensor:
     sign = call("det", np.linalg.det, U) * call("det", np.linalg.det, Vh)
     size = S.shape[-1]
     others = S.unsqueeze(-2).expand(*S.shape, size).masked_fill(_core.eye(size, size, _core.bool), 1).prod(-1)
-    return (U * (others * sign.unsqueeze(-1)).unsqueeze(-2)) @ Vh
+    return (U * (others * sign.conj().unsqueeze(-1)).unsqueeze(-2)) @ Vh
 
 
 def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -144,17 +146,20 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 class _Slogdet(Function):
-    """d log|det A| = trace(A^-1 dA); the sign is constant: its gradient is dropped."""
+    """d log|det A| = Re trace(A^-1 dA), d sign = sign i Im trace(A^-1 dA), which of real matrices is 0."""
 
     @staticmethod
     def forward(ctx: Any, A: Tensor) -> tuple[Tensor, Tensor]:
         sign, logabs = call("slogdet", lambda a: tuple(np.linalg.slogdet(a)), A)
-        ctx.save_for_backward(A)
+        ctx.save_for_backward(A, sign)
         return sign, logabs
 
     @staticmethod
     def backward(ctx: Any, grad_sign: Tensor, grad: Tensor) -> Tensor:
-        return grad.unsqueeze(-1).unsqueeze(-1) * mT(_Inverse.apply(ctx.saved_tensors[0]))
+        A, sign = ctx.saved_tensors
+        if A.is_complex():
+            grad = _core.complex(grad, -_core.imag(grad_sign.conj() * sign))
+        return grad.unsqueeze(-1).unsqueeze(-1) * mH(_Inverse.apply(A))
 
 
 @takes_out
@@ -167,6 +172,8 @@ def slogdet(A: Tensor) -> Any:
 
 
 def logdet(A: Tensor) -> Tensor:
-    """The logarithm of the determinant; NaN where that is negative, -inf where it is 0."""
+    """The logarithm of the determinant; NaN where that is negative and A real, -inf where it is 0."""
     sign, logabs = slogdet(A)
+    if A.is_complex():
+        return sign.log() + logabs
     return _core.where(sign < 0, float("nan"), logabs)
