@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -202,3 +204,12 @@ def test_layers_of_vision_under_their_paths() -> None:
     assert boxes.nms is ops.nms and boxes.box_area is ops.box_area
     assert misc.FrozenBatchNorm2d is ops.FrozenBatchNorm2d and misc.SqueezeExcitation is ops.SqueezeExcitation
     assert misc.Conv2dNormActivation is ops.Conv2dNormActivation
+
+
+def test_networks_of_vision_under_torchvisions_paths() -> None:
+    script = (
+        "from lamina.vision.models.resnet import ResNet\nimport lamina.vision.models as models, lamina\n"
+        "assert ResNet is lamina.models.vision.resnet.ResNet and models is lamina.models.vision\n"
+        "assert lamina.vision.models is models\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
