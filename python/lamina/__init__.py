@@ -14,6 +14,7 @@ from lamina.version import __version__
 
 _core.set_size_type(Size)
 
+from lamina import argument as _argument
 from lamina import autograd, random, surface
 from lamina.autograd.grad_mode import (
     enable_grad,
@@ -46,6 +47,8 @@ from lamina.reduction import *
 from lamina.search import *
 from lamina.shape import *
 from lamina.system import *
+
+_argument.guard(globals(), __name__)
 
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
@@ -85,6 +88,7 @@ _import_module("lamina.interop").wait_for_einops()
 def __getattr__(name: str) -> _typing.Any:
     if name in surface.WHERE:
         found = getattr(_import_module(f"lamina.{surface.WHERE[name]}"), name)
+        found = _argument.offered(found, __name__)
     elif name.startswith("_foreach_"):
         found = getattr(_import_module("lamina.foreach"), name)
     else:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lamina import (
     _core,
+    argument,
     calculus,
     combination,
     elementwise,
@@ -128,14 +129,14 @@ def _later(module: str, name: str) -> Callable[..., Any]:
 
     call.__name__ = name
     call.__doc__ = f"``{module}.{name}``."
-    return call
+    return argument.takes_tensors(call, Tensor.__module__)
 
 
 def _inherit() -> None:
     """Give Tensor what is written in Python."""
     for module, names in METHODS.items():
         for name in names.split():
-            setattr(Tensor, name, getattr(module, name))
+            setattr(Tensor, name, argument.offered(getattr(module, name), Tensor.__module__))
     for module, names in IN_PLACE.items():
         for name in names.split():
             setattr(Tensor, f"{name}_", in_place.in_place(getattr(module, name)))

@@ -1,5 +1,6 @@
 """Linear algebra, under PyTorch's names. LAPACK is reached through NumPy; every result is differentiable."""
 
+from lamina.argument import guard
 from lamina.linalg.decomposition import (
     cholesky,
     eigh,
@@ -80,3 +81,5 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
+
+guard(globals(), __name__)

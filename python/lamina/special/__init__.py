@@ -19,6 +19,7 @@ from lamina._core import (
 from lamina._core import digamma as psi
 from lamina._core import lgamma as gammaln
 from lamina._core import sigmoid as expit
+from lamina.argument import guard
 from lamina.elementwise import logit
 from lamina.special.airy import airy_ai
 from lamina.special.bessel import (
@@ -39,5 +40,9 @@ from lamina.special.bessel import (
     spherical_bessel_j0,
 )
 from lamina.special.gamma import *
+from lamina.special.gamma import igamma as gammainc
+from lamina.special.gamma import igammac as gammaincc
 from lamina.special.normal import *
 from lamina.special.polynomial import *
+
+guard(globals(), __name__)

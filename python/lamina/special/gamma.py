@@ -154,7 +154,7 @@ class _Zeta(Function):
 def zeta(input: Tensor | float, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
     """Hurwitz' zeta function, the sum over k of ``(other + k)**-input``.
 
-    >>> round(lamina.special.zeta(lamina.tensor(2.0), 1).item(), 4)
+    >>> f"{lamina.special.zeta(lamina.tensor(2.0), 1).item():.4f}"
     1.6449
     """
     if not (isinstance(input, Tensor) or isinstance(other, Tensor)):

@@ -1,5 +1,6 @@
 """Stateless functions of neural networks, under PyTorch's names; the layers in ``lamina.nn`` call them."""
 
+from lamina.argument import guard
 from lamina.nn.functional.activation import (
     celu,
     celu_,
@@ -245,3 +246,5 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
+
+guard(globals(), __name__)
