@@ -11,8 +11,7 @@ namespace lamina::LAMINA_ISA {
 
 constexpr int64_t kChainBytes = 128 << 10;                // of the rows between the two
 constexpr int kChainTogether = kRegisters == 32 ? 8 : 4;  // neighbours that share a load of weights
-constexpr int64_t kChainPieces = 16;                      // of an image, at least, where rows allow it
-constexpr int64_t kChainPart = 16;                        // rows of a piece, at least
+constexpr int64_t kChainParts = 8;                        // of the rows of an image, at most
 
 // Whether a depthwise convolution `c` that reads the result of `first` can be done along with it.
 LAMINA_INLINE bool is_chain(const Conv2d& first, const Conv2d& c) {
@@ -47,12 +46,20 @@ static Chain chain_of(const Conv2d& first, const Conv2d& c) {
   p.conv = c;
   p.pitch = max_of(c.w + 2 * c.pad_w, (c.ow - 1) * c.stride_w + c.kw);
   const int64_t fit = kChainBytes / (p.pitch * p.columns * int64_t(sizeof(float)));
-  const int64_t parts = chunks_of(kChainPieces, c.n * p.panels());
-  p.part_rows = chunks_of(c.oh, max_of(1, min_of(parts, c.oh / kChainPart)));
+  p.threads = c.n * c.c * c.oh * c.ow >> 13 ? most_threads() : 1;
+  // The least rows for the busiest thread; parts make those between them twice.
+  int64_t least = 0;
+  for (int64_t parts = 1; parts <= min_of(kChainParts, c.oh); parts++) {
+    const int64_t part_rows = chunks_of(c.oh, parts);
+    const int64_t rows = (part_rows - 1) * c.stride_h + c.kh;
+    const int64_t work = chunks_of(c.n * p.panels() * chunks_of(c.oh, part_rows), p.threads) * rows;
+    if (parts > 1 && work >= least) continue;
+    least = work;
+    p.part_rows = part_rows;
+  }
   p.parts = chunks_of(c.oh, p.part_rows);
   const int64_t most = max_of(2, (fit - c.kh) / c.stride_h + 1);
   p.strip = chunks_of(p.part_rows, chunks_of(p.part_rows, most));
-  p.threads = c.n * c.c * c.oh * c.ow >> 13 ? most_threads() : 1;
   return p;
 }
 

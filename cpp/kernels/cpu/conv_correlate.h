@@ -125,13 +125,17 @@ static Correlation<T> correlation_of(const Conv2d& c, bool backward) {
   const Field row = Field::of(p.down, p.across, 1, p.windows_w);
   const int64_t tile_rows = min_of(p.outputs, TileSize<T>::rows);
   const int64_t row_size = p.channels * row.channel / row.rows + tile_rows * row.pitch;
-  p.strip = chunks_of(p.windows_h, chunks_of(p.windows_h, max_of(4, room / row_size - p.down.most_shift())));
+  const int64_t work = c.n * c.oc * c.oh * c.ow * (c.c / c.groups) * c.kh * c.kw;
+  p.threads = work >> 16 ? most_threads() : 1;
+  // Of few strips, as many as leave no thread without one.
+  int64_t strips = chunks_of(p.windows_h, max_of(4, room / row_size - p.down.most_shift()));
+  if (const int64_t others = c.n * p.groups; others * strips < 4 * p.threads && others % p.threads)
+    strips = min_of(chunks_of(strips, p.threads) * p.threads, chunks_of(p.windows_h, 4));
+  p.strip = chunks_of(p.windows_h, strips);
   p.field = Field::of(p.down, p.across, p.strip, p.windows_w);
   p.field_size = p.channels * p.field.channel;
   p.lane = chunks_of((p.strip - 1) * p.field.pitch + p.windows_w, tile_columns) * tile_columns;
   const int64_t fit = max_of(1, room / (p.field_size + tile_rows * p.lane));
-  const int64_t work = c.n * c.oc * c.oh * c.ow * (c.c / c.groups) * c.kh * c.kw;
-  p.threads = work >> 16 ? most_threads() : 1;
   p.batch = max_of(1, min_of(fit, chunks_of(c.n * p.strips() * p.groups, 4 * p.threads)));
   return p;
 }
@@ -230,7 +234,7 @@ static void correlate_class(const Correlation<T>& p, const Piece<T>& piece, int6
     patch.to_channel = out_plane;
     const bool direct =
         patch.dense(p.field.pitch) || (rows > kRunRows && patch.by_rows(p.field.pitch, p.channels * taps));
-    const bool in_tile = (direct || rows > kRunRows) && !end.add && end.activation <= Epilogue::Relu;
+    const bool in_tile = (direct || rows > kRunRows) && !end.add;  // the shift and the rectifier
     const auto of_image = [&](int64_t i) {
       patch.field = piece.fields + i * p.field_size + (begin - piece.row) * p.field.pitch + across.first;
       patch.to = out + ((piece.image + i) * p.groups * p.outputs + output) * out_plane + across.to +
@@ -257,10 +261,15 @@ static void correlate_class(const Correlation<T>& p, const Piece<T>& piece, int6
     for (int64_t i = 0; i < piece.images; i++) {
       of_image(i);
       if (!direct) deliver(patch, p.field.pitch, rows, piece.sums + i * rows * p.lane, p.lane);
-      for (int o = 0; o < rows && !in_tile; o++) {
-        for (int64_t row = 0; row < patch.rows; row++) {
-          finish_run(end, out, output + o, patch.to - out + o * out_plane + row * patch.to_row,
-                     patch.columns);
+      if (in_tile && end.activation <= Epilogue::Relu) continue;
+      for (int o = 0; o < rows; o++) {
+        T* to = patch.to + o * out_plane;
+        for (int64_t row = 0; row < patch.rows; row++, to += patch.to_row) {
+          if (in_tile) {
+            activate(end.activation, to, 0, 1, patch.columns);
+          } else {
+            finish_run(end, out, output + o, to - out, patch.columns);
+          }
         }
       }
     }
