@@ -55,7 +55,7 @@ KNOWN = {
 }
 
 # Which lamina computes for real numbers only.
-REAL_ONLY = ("logcumsumexp", "masked.", "renorm")
+REAL_ONLY = ("logcumsumexp", "renorm")
 
 
 def find(info: Any) -> Any:

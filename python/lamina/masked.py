@@ -152,7 +152,7 @@ def var(
     less = (0 if unbiased is False else 1) if correction is None else correction
     apart = _filled(x - mean(x, dim, keepdim=True, mask=mask), mask, 0)
     count = _count(x, dim, keepdim, mask)
-    squares = (apart * apart.conj()).real if x.is_complex() else apart.square()
+    squares = apart * apart.conj() if x.is_complex() else apart.square()
     return squares.sum(dim, keepdim) / (count - less).clamp(min=0)
 
 
