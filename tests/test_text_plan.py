@@ -14,6 +14,7 @@ from lamina.models.text.plan import lay_out, plan_of, products
 from lamina.nn import quantized
 from text_model import IDS, LLAMA, make
 
+KINDS = ("mistral", "phi3", "phi3-short", "qwen2", "qwen3", "gemma", "gemma3")
 PIECES = (4, 1, 3, 1)  # tokens that are read together
 
 
@@ -48,7 +49,8 @@ def check(model: Any, tolerance: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["llama", "llama-biased-tied", "llama-linear", "llama-yarn", "llama-dynamic"]
+    "case",
+    ["llama", "llama-biased-tied", "llama-linear", "llama-yarn", "llama-dynamic", *KINDS],
 )
 def test_the_whole_stack_is_its_layers(case: str) -> None:
     check(make(case))
@@ -80,7 +82,7 @@ def test_rows_that_fill_no_block_are_not_joined() -> None:
     check(model, 5e-4)
 
 
-@pytest.mark.parametrize("case", ["mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3"])
+@pytest.mark.parametrize("case", ["gemma2", "phi3-partial", "smollm3", "granite", "olmo2"])
 def test_what_the_stack_lacks_runs_layer_by_layer(case: str) -> None:
     assert plan_of(make(case).model) is None
     assert plan_of(make("llama").train().model) is None
@@ -104,17 +106,26 @@ def test_bad_sizes() -> None:
     plan = plan_of(make("llama").model)
     assert len(plan) == 3
     x, turns = lamina.zeros(1, 2, 32), lamina.ones(1, 2, 1, 8)
+    view = [(turns, turns, None, False)]
     tables = [lamina.zeros(1, 2, 4, 8) for _ in range(3)]
     with pytest.raises(ValueError, match="3 layers, but keys of 2"):
-        plan.run(x, tables[:2], tables, 0, turns, turns)
+        plan.run(x, tables[:2], tables, 0, view)
     with pytest.raises(ValueError, match="room for 4 tokens, got 3 and 2 more"):
-        plan.run(x, tables, tables, 3, turns, turns)
+        plan.run(x, tables, tables, 3, view)
     with pytest.raises(ValueError, match="expected keys of shape"):
-        plan.run(x, [t[:, :1] for t in tables], tables, 0, turns, turns)
+        plan.run(x, [t[:, :1] for t in tables], tables, 0, view)
     with pytest.raises(ValueError, match=r"expected an input \(n, l, hidden\)"):
-        plan.run(x[0], tables, tables, 0, turns, turns)
+        plan.run(x[0], tables, tables, 0, view)
     with pytest.raises(ValueError):
-        plan.run(x[:, :, :30], tables, tables, 0, turns, turns, causal=True)
+        plan.run(x[:, :, :30], tables, tables, 0, [(turns, turns, None, True)])
     weight = (lamina.zeros(8, 32), None, "", 8)
     with pytest.raises(ValueError, match="have 8 numbers, but the heads ask for 64"):
-        plan.add(lamina.ones(32), [weight], weight, lamina.ones(32), [weight], weight)
+        plan.add([None] * 4, None, None, [weight], weight, [weight], weight)
+    heads = (lamina.zeros(64, 32), None, "", 64)
+    for norms, one, kind in (([None] * 3, None, 0), ([None] * 4, lamina.ones(8), 0), ([None] * 4, None, -1)):
+        with pytest.raises(ValueError, match="expected 4 normalisations"):
+            plan.add(norms, one, None, [heads], weight, [weight], weight, kind)
+    with pytest.raises(ValueError, match="a layer of kind 0, but 0 views"):
+        plan.run(x, tables, tables, 0, [])
+    with pytest.raises(ValueError, match="must be silu or gelu, got relu"):
+        _core.Decoder(4, 2, 8, 1e-5, activation="relu")

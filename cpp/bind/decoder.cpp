@@ -8,6 +8,7 @@ namespace {
 
 using py::arg;
 using GivenProduct = std::tuple<Tensor, MaybeTensor, std::string, int64_t>;
+using GivenView = std::tuple<Tensor, Tensor, MaybeTensor, bool>;
 
 ops::Product product(const GivenProduct& given) {
   const auto& [weight, bias, type, outs] = given;
@@ -24,25 +25,31 @@ std::vector<ops::Product> products(const std::vector<GivenProduct>& given) {
 
 void bind_decoder(py::module_& m) {
   py::class_<ops::Decoder>(m, "Decoder", "A stack of decoder layers of the Llama family, for inference.")
-      .def(py::init<int64_t, int64_t, int64_t, double>(), arg("heads"), arg("kv_heads"), arg("size"),
-           arg("eps"))
+      .def(py::init<int64_t, int64_t, int64_t, double, std::optional<double>, const std::string&>(),
+           arg("heads"), arg("kv_heads"), arg("size"), arg("eps"), arg("scale") = py::none(),
+           arg("activation") = "silu")
       .def(
           "add",
-          [](ops::Decoder& decoder, const Tensor& input_norm, const std::vector<GivenProduct>& qkv,
-             const GivenProduct& output, const Tensor& post_norm, const std::vector<GivenProduct>& gate_up,
-             const GivenProduct& down) {
-            decoder.add(
-                {input_norm, post_norm, products(qkv), products(gate_up), product(output), product(down)});
+          [](ops::Decoder& decoder, const std::vector<MaybeTensor>& norms, const MaybeTensor& q_norm,
+             const MaybeTensor& k_norm, const std::vector<GivenProduct>& qkv, const GivenProduct& output,
+             const std::vector<GivenProduct>& gate_up, const GivenProduct& down, int64_t kind) {
+            const std::vector<Tensor> scales(norms.begin(), norms.end());
+            decoder.add({scales, q_norm, k_norm, products(qkv), products(gate_up), product(output),
+                         product(down), kind});
           },
-          arg("input_norm"), arg("qkv"), arg("output"), arg("post_norm"), arg("gate_up"), arg("down"))
+          arg("norms"), arg("q_norm"), arg("k_norm"), arg("qkv"), arg("output"), arg("gate_up"), arg("down"),
+          arg("kind") = 0)
       .def("__len__", &ops::Decoder::layers)
       .def(
           "run",
           [](const ops::Decoder& decoder, const Tensor& x, const Tensors& keys, const Tensors& values,
-             int64_t used, const Tensor& cosine, const Tensor& sine, const MaybeTensor& mask,
-             bool causal) { return decoder.run(x, keys, values, used, cosine, sine, mask, causal); },
-          arg("x"), arg("keys"), arg("values"), arg("used"), arg("cosine"), arg("sine"),
-          arg("mask") = py::none(), arg("causal") = false, Free());
+             int64_t used, const std::vector<GivenView>& given) {
+            std::vector<ops::DecoderView> views;
+            for (const auto& [cosine, sine, mask, causal] : given)
+              views.push_back({cosine, sine, mask, causal});
+            return decoder.run(x, keys, values, used, views);
+          },
+          arg("x"), arg("keys"), arg("values"), arg("used"), arg("views"), Free());
 }
 
 }  // namespace lamina::bind

@@ -20,10 +20,6 @@ Tensor multiply(const std::vector<Product>& products, const Tensor& x) {
   return cat(parts, -1);
 }
 
-Tensor norm(const Tensor& x, const Tensor& weight, double eps) {
-  return rms_norm(x, weight.shape(), weight, eps);
-}
-
 // x (n, l, heads, size): numbers i and i + size / 2 of each head are turned. sine has the sign of its half.
 Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
   const int64_t size = x.size(3), half = size / 2;
@@ -43,8 +39,11 @@ void check_room(const Tensor& table, const Shape& wanted, int64_t used, int64_t 
 
 }  // namespace
 
-Decoder::Decoder(int64_t heads, int64_t kv_heads, int64_t size, double eps)
-    : heads_(heads), kv_heads_(kv_heads), size_(size), eps_(eps) {
+Decoder::Decoder(int64_t heads, int64_t kv_heads, int64_t size, double eps, std::optional<double> scale,
+                 const std::string& activation)
+    : heads_(heads), kv_heads_(kv_heads), size_(size), eps_(eps), scale_(scale), gelu_(activation == "gelu") {
+  if (!gelu_ && activation != "silu")
+    fail<ShapeError>(kOp, ": the activation must be silu or gelu, got ", activation);
   if (heads < 1 || kv_heads < 1 || heads % kv_heads || size < 2 || size % 2)
     fail<ShapeError>(kOp, ": ", heads, " heads of size ", size, " cannot share ", kv_heads, " keys");
 }
@@ -60,31 +59,49 @@ void Decoder::add(DecoderLayer layer) {
                      " numbers, but the heads ask for ", (heads_ + 2 * kv_heads_) * size_);
   if (outs(layer.gate_up) % 2)
     fail<ShapeError>(kOp, ": gate and up have ", outs(layer.gate_up), " numbers together");
+  if (layer.norms.size() != 4 || layer.q_norm.defined() != layer.k_norm.defined() || layer.kind < 0)
+    fail<ShapeError>(kOp, ": expected 4 normalisations, of queries and keys both or none, and a kind, got ",
+                     layer.norms.size(), " and kind ", layer.kind);
   layers_.push_back(std::move(layer));
 }
 
+Tensor Decoder::norm(const Tensor& x, const Tensor& weight) const {
+  return weight.defined() ? rms_norm(x, weight.shape(), weight, eps_) : x;
+}
+
 Tensor Decoder::attention(const DecoderLayer& layer, const Tensor& x, const Tensor& keys,
-                          const Tensor& values, int64_t used, const Tensor& cosine, const Tensor& sine,
-                          const Tensor& mask, bool causal) const {
+                          const Tensor& values, int64_t used, const DecoderView& known) const {
   const int64_t n = x.size(0), l = x.size(1), end = used + l;
   const Shape wanted{n, kv_heads_, end, size_};
   check_room(keys, wanted, used, l, "keys");
   check_room(values, wanted, used, l, "values");
   const Tensor heads = view(multiply(layer.qkv, x), {n, l, heads_ + 2 * kv_heads_, size_});
-  const Tensor qk = turned(slice(heads, 2, 0, heads_ + kv_heads_, 1), cosine, sine);
+  Tensor qk = slice(heads, 2, 0, heads_ + kv_heads_, 1);
+  if (layer.q_norm.defined())
+    qk = cat({norm(slice(qk, 2, 0, heads_, 1), layer.q_norm),
+              norm(slice(qk, 2, heads_, heads_ + kv_heads_, 1), layer.k_norm)},
+             2);
+  qk = turned(qk, known.cosine, known.sine);
   const auto rows = [&](const Tensor& from, int64_t first, int64_t count) {
     return transpose(slice(from, 2, first, first + count, 1), 1, 2);
   };
   copy_(slice(keys, 2, used, end, 1), rows(qk, heads_, kv_heads_));
   copy_(slice(values, 2, used, end, 1), rows(heads, heads_ + kv_heads_, kv_heads_));
   const Tensor mixed = scaled_dot_product_attention(rows(qk, 0, heads_), slice(keys, 2, 0, end, 1),
-                                                    slice(values, 2, 0, end, 1), mask, 0, causal, {},
-                                                    heads_ != kv_heads_, default_generator());
+                                                    slice(values, 2, 0, end, 1), known.mask, 0, known.causal,
+                                                    scale_, heads_ != kv_heads_, default_generator());
   return multiply(layer.output, reshape(transpose(mixed, 1, 2), {n, l, heads_ * size_}));
 }
 
+Tensor Decoder::mlp(const DecoderLayer& layer, const Tensor& x) const {
+  const Tensor both = multiply(layer.gate_up, x);
+  const int64_t width = both.size(2) / 2;
+  const Tensor gate = slice(both, 2, 0, width, 1), up = slice(both, 2, width, 2 * width, 1);
+  return multiply(layer.down, mul(gelu_ ? gelu(gate, true) : silu(gate), up));
+}
+
 Tensor Decoder::run(const Tensor& input, const Tensors& keys, const Tensors& values, int64_t used,
-                    const Tensor& cosine, const Tensor& sine, const Tensor& mask, bool causal) const {
+                    const std::vector<DecoderView>& views) const {
   if (input.ndim() != 3) fail<ShapeError>(kOp, ": expected an input (n, l, hidden), got ", input.shape());
   if (keys.size() != layers_.size() || values.size() != layers_.size())
     fail<ShapeError>(kOp, ": ", layers_.size(), " layers, but keys of ", keys.size(), " and values of ",
@@ -93,12 +110,12 @@ Tensor Decoder::run(const Tensor& input, const Tensors& keys, const Tensors& val
   Tensor x = input;
   for (size_t i = 0; i < layers_.size(); i++) {
     const DecoderLayer& layer = layers_[i];
-    x = ops::add(x, attention(layer, norm(x, layer.input_norm, eps_), keys[i], values[i], used, cosine, sine,
-                              mask, causal));
-    const Tensor both = multiply(layer.gate_up, norm(x, layer.post_norm, eps_));
-    const int64_t width = both.size(2) / 2;
-    x = ops::add(
-        x, multiply(layer.down, mul(silu(slice(both, 2, 0, width, 1)), slice(both, 2, width, 2 * width, 1))));
+    if (layer.kind >= static_cast<int64_t>(views.size()))
+      fail<ShapeError>(kOp, ": a layer of kind ", layer.kind, ", but ", views.size(), " views");
+    const Tensor mixed =
+        attention(layer, norm(x, layer.norms[0]), keys[i], values[i], used, views[layer.kind]);
+    x = ops::add(x, norm(mixed, layer.norms[1]));
+    x = ops::add(x, norm(mlp(layer, norm(x, layer.norms[2])), layer.norms[3]));
   }
   return x;
 }

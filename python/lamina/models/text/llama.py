@@ -16,7 +16,6 @@ from lamina.models.text.cache import KVCache
 from lamina.models.text.generation import Generator
 from lamina.models.text.head import next_token_loss
 from lamina.models.text.llama_config import (
-    FULL,
     Gemma2Config,
     Gemma3Config,
     GemmaConfig,
@@ -26,7 +25,7 @@ from lamina.models.text.llama_config import (
     Qwen2Config,
     Qwen3Config,
 )
-from lamina.models.text.plan import plan_of, run_plan
+from lamina.models.text.plan import plan_of, run_plan, views_of
 from lamina.models.text.rotary import RotaryEmbedding
 from lamina.nn import Embedding, Linear, Module, ModuleList, Parameter
 from lamina.nn import functional as F
@@ -185,7 +184,8 @@ class LlamaModel(PretrainedModel):
         states, maps = [x], []
         plan = None if output_hidden_states or output_attentions else self._plan(past_key_values)
         if plan is not None and past_key_values is not None:
-            x = run_plan(plan, x, past_key_values, turns[FULL], masks[None])
+            views = [(turns[kind], masks[window]) for kind, window in views_of(self)]
+            x = run_plan(plan, x, past_key_values, views)
             states.append(x)
         else:
             for layer in self.layers:

@@ -9,9 +9,10 @@ from typing import Any
 import lamina
 from lamina import _core
 from lamina._core import Tensor
-from lamina.models.text.llama_config import FULL, LlamaConfig
+from lamina.models.text.llama_config import FULL
 from lamina.nn import Linear, Module, quantized
 
+TANH_GELU = ("gelu_new", "gelu_fast", "gelu_pytorch_tanh")
 ALIGNMENT = 64  # bytes, a cache line
 Product = tuple[Tensor, Tensor | None, str, int]
 
@@ -19,21 +20,24 @@ Product = tuple[Tensor, Tensor | None, str, int]
 def plan_of(model: Any) -> Any | None:
     """The core's decoder for the layers of a :class:`LlamaModel`, or None.
 
-    It shares the model's weights. Changes within a weight are seen, another layer in the place of one is not;
-    so a plan lives as long as the cache of one text.
+    It shares the model's weights. Changes within a weight are seen (but for a Gemma's scales, which are
+    copied), another layer in the place of one is not; so a plan lives as long as the cache of one text.
     """
     config = model.config
-    plain = not (config.QK_NORM or config.NORM_OFFSET) and config.NORMS == LlamaConfig.NORMS
-    plain = plain and config.residual_scale is None and config.score_cap is None
-    plain = plain and config.rope(FULL)[0] == config.head_dim
-    plain = plain and all(layer.self_attn.turned for layer in model.layers)
-    if not plain or config.scale is not None or config.hidden_act not in ("silu", "swish"):
-        return None
-    if any(layer.self_attn.window is not None for layer in model.layers) or model.training:
+    act = {"silu": "silu", "swish": "silu", **dict.fromkeys(TANH_GELU, "gelu")}.get(config.hidden_act)
+    plain = config.QK_NORM != "all" and config.residual_scale is None and config.score_cap is None
+    plain = plain and config.rope(FULL)[0] == config.head_dim and act is not None and not model.training
+    if not plain or not all(layer.self_attn.turned for layer in model.layers):
         return None
     decoder = _core.Decoder(
-        config.num_attention_heads, config.num_key_value_heads, config.head_dim, config.rms_norm_eps
+        config.num_attention_heads,
+        config.num_key_value_heads,
+        config.head_dim,
+        config.rms_norm_eps,
+        config.scale,
+        act,
     )
+    kinds = views_of(model)
     for layer in model.layers:
         attention, mlp = layer.self_attn, layer.mlp
         qkv = products(attention, *attention.inputs)
@@ -41,9 +45,22 @@ def plan_of(model: Any) -> Any | None:
         output, down = products(attention, "o_proj"), products(mlp, "down_proj")
         if qkv is None or gate_up is None or output is None or down is None:
             return None
-        norms = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
-        decoder.add(norms[0].detach(), qkv, output[0], norms[1].detach(), gate_up, down[0])
+        norms = [_scale(getattr(layer, name) if name else None) for name in layer.norms]
+        heads = _scale(attention.q_norm), _scale(attention.k_norm)
+        kind = kinds.index((attention.kind, attention.window))
+        decoder.add(norms, *heads, qkv, output[0], gate_up, down[0], kind)
     return decoder
+
+
+def views_of(model: Any) -> list[tuple[str, int | None]]:
+    """What the layers of a model may know of the tokens: each kind and window, in the plan's order."""
+    return list(dict.fromkeys((layer.self_attn.kind, layer.self_attn.window) for layer in model.layers))
+
+
+def _scale(norm: Any) -> Tensor | None:
+    if norm is None:
+        return None
+    return norm.weight.detach() + norm.offset if norm.offset else norm.weight.detach()
 
 
 def products(owner: Module, *names: str) -> list[Product] | None:
@@ -98,14 +115,20 @@ def joined_blocks(owner: Module, layers: list[Any]) -> Tensor | None:
     return first.as_strided((rows, first.shape[1]), (first.shape[1], 1))
 
 
-def run_plan(
-    plan: Any, x: Tensor, cache: Any, turns: tuple[Tensor, Tensor], mask: tuple[Tensor | None, bool]
-) -> Tensor:
-    """``x`` (n, l, hidden) through all layers; ``cache`` gets its keys and values, and has to advance."""
-    cosine, sine = turns
-    if cosine.ndim == 4:  # (n, 1, l, half), for each row its own
+def run_plan(plan: Any, x: Tensor, cache: Any, views: list[Any]) -> Tensor:
+    """``x`` (n, l, hidden) through all layers; ``cache`` gets its keys and values, and has to advance.
+
+    ``views``: cosine, sine, mask and whether it is causal, of each of ``views_of``.
+    """
+    return plan.run(
+        x, cache.keys, cache.values, cache.used, [(*_whole(*turns), *mask) for turns, mask in views]
+    )
+
+
+def _whole(cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
+    """Tables (l, half), or (n, 1, l, half) with each row its own, as (n or 1, l, 1, 2 * half)."""
+    if cosine.ndim == 4:
         cosine, sine = cosine.transpose(1, 2), sine.transpose(1, 2)
     else:
         cosine, sine = cosine[None, :, None], sine[None, :, None]
-    cosine, sine = lamina.cat([cosine, cosine], -1), lamina.cat([-sine, sine], -1)
-    return plan.run(x, cache.keys, cache.values, cache.used, cosine, sine, *mask)
+    return lamina.cat([cosine, cosine], -1), lamina.cat([-sine, sine], -1)
