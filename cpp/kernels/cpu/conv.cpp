@@ -1,10 +1,12 @@
 // Convolution and its two ways back, float32 and float64 (the caller casts the halves); no side but n is 0.
 // Which way each one goes: channels by themselves run side by side (conv_depthwise.h); a kernel of one place
 // without padding is a matrix product (conv_product.h); 3x3 goes by Winograd's tiles where there are
-// enough of them; all others read a field (conv_field.h). Two that follow one another: conv_chain.h.
+// enough of them; all others read a field (conv_field.h), of narrow images value by value (conv_narrow.h).
+// Two that follow one another: conv_chain.h.
 #include "kernels/cpu/conv_chain.h"
 #include "kernels/cpu/conv_correlate.h"
 #include "kernels/cpu/conv_depthwise.h"
+#include "kernels/cpu/conv_narrow.h"
 #include "kernels/cpu/conv_product.h"
 #include "kernels/cpu/conv_stencil.h"
 #include "kernels/cpu/conv_weight.h"
@@ -40,6 +42,7 @@ void run(const Conv2d& c, bool backward, const T* in, const T* w, const End<T>& 
     return run_product(c, backward, in, w, end, out, scratch);
   if constexpr (sizeof(T) == sizeof(float)) {
     if (is_winograd(c) && winograd(winograd_of<T>(c, backward), in, w, end, out, scratch)) return;
+    if (!backward && is_narrow(c)) return narrow(narrow_of(c), in, w, end, out, scratch);
   }
   correlate(correlation_of<T>(c, backward), in, w, end, out, scratch);
 }
@@ -59,7 +62,8 @@ size_t run_scratch(const Conv2d& c, bool backward) {
                                      : depthwise_scratch<float>(c, backward);
   if (backward ? is_product_back(c) : is_product(c)) return ProductScratch::of(c, backward).bytes(c);
   if (c.dtype == Dtype::Float64) return correlation_of<double>(c, backward).bytes();
-  const size_t plain = correlation_of<float>(c, backward).bytes();
+  const size_t plain =
+      !backward && is_narrow(c) ? narrow_of(c).bytes() : correlation_of<float>(c, backward).bytes();
   return is_winograd(c) ? larger(winograd_of<float>(c, backward).bytes(), plain) : plain;
 }
 
@@ -79,6 +83,7 @@ size_t conv2d_scratch(const Conv2d& c) { return run_scratch(c, false); }
 void conv2d_pack(const Conv2d& c, const void* w, void* packed) {
   const float* from = static_cast<const float*>(w);
   if (is_product(c)) return pack_product(c, from, static_cast<float*>(packed));
+  if (is_narrow(c)) return pack_narrow(narrow_of(c), from, static_cast<float*>(packed));
   pack_weights(correlation_of<float>(c, false), from, static_cast<float*>(packed));
 }
 size_t conv2d_pack_size(const Conv2d& c) {
@@ -86,8 +91,10 @@ size_t conv2d_pack_size(const Conv2d& c) {
   if (is_product(c))
     return static_cast<size_t>(c.groups) *
            gemm_pack_size(product_of_group(c, false, 0, nullptr, nullptr, nullptr));
-  return is_winograd(c) ? 0
-                        : static_cast<size_t>(correlation_of<float>(c, false).weight_size()) * sizeof(float);
+  if (is_winograd(c)) return 0;
+  const int64_t size =
+      is_narrow(c) ? narrow_of(c).weight_size() : correlation_of<float>(c, false).weight_size();
+  return static_cast<size_t>(size) * sizeof(float);
 }
 
 void conv2d_chain(const Conv2d& first, const ConvEnd& first_end, const Conv2d& c, const ConvEnd& end,
