@@ -213,3 +213,10 @@ def test_networks_of_vision_under_torchvisions_paths() -> None:
         "assert lamina.vision.models is models\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_layers_of_vgg_from_a_list() -> None:
+    made = importlib.import_module("lamina.models.vision.vgg").make_layers([8, "M", 16], batch_norm=True)
+    kinds = "Conv2d BatchNorm2d ReLU MaxPool2d Conv2d BatchNorm2d ReLU".split()
+    assert [type(layer).__name__ for layer in made] == kinds
+    assert made(lamina.ones(1, 3, 4, 4)).shape == (1, 16, 2, 2)

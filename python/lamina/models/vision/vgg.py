@@ -40,23 +40,29 @@ class VGG(Network):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
-def _features(counts: Sequence[int], norm: bool) -> nn.Sequential:
+def make_layers(cfg: Sequence[int | str], batch_norm: bool = False) -> nn.Sequential:
+    """A convolution to as many channels for each number of ``cfg``, and a pooling for each ``"M"``."""
     layers: list[nn.Module] = []
     before = 3
-    for count, channels in zip(counts, (64, 128, 256, 512, 512), strict=True):
-        for _ in range(count):
-            layers.append(nn.Conv2d(before, channels, 3, padding=1))
-            layers += [nn.BatchNorm2d(channels)] if norm else []
-            layers.append(nn.ReLU(inplace=True))
-            before = channels
-        layers.append(nn.MaxPool2d(2, 2))
+    for step in cfg:
+        if isinstance(step, str):
+            layers.append(nn.MaxPool2d(2, 2))
+            continue
+        layers.append(nn.Conv2d(before, step, 3, padding=1))
+        layers += [nn.BatchNorm2d(step)] if batch_norm else []
+        layers.append(nn.ReLU(inplace=True))
+        before = step
     return nn.Sequential(*layers)
 
 
 def _vgg(depth: int, norm: bool, weights: Weights, options: dict[str, Any]) -> VGG:
     if weights is not None:
         options.setdefault("init_weights", False)
-    return with_weights(VGG(_features(_COUNTS[depth], norm), **options), weights)
+    channels = zip(_COUNTS[depth], (64, 128, 256, 512, 512), strict=True)
+    steps: list[int | str] = []
+    for count, wide in channels:
+        steps += [*[wide] * count, "M"]
+    return with_weights(VGG(make_layers(steps, norm), **options), weights)
 
 
 def vgg11(*, weights: Weights = None, **options: Any) -> VGG:
