@@ -80,7 +80,10 @@ def stft(
         from lamina.nn.functional import pad
 
         half = n_fft // 2
-        x = pad(x.unsqueeze(1), (half, half), pad_mode).squeeze(1)
+        if pad_mode == "reflect" and 0 < half < x.shape[1]:  # the ends alone are looked up
+            x = _core.cat([x[:, 1 : half + 1].flip(1), x, x[:, -half - 1 : -1].flip(1)], 1)
+        else:
+            x = pad(x.unsqueeze(1), (half, half), pad_mode).squeeze(1)
     if x.shape[1] < n_fft:
         raise ShapeError(f"stft: expected 0 < n_fft <= {x.shape[1]} (the signal's length), got {n_fft}")
     frames = x.unfold(1, n_fft, hop) * _window("stft", window, win, n_fft, input.dtype.to_real())
