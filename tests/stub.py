@@ -21,7 +21,8 @@ STUB = Path(__file__).resolve().parents[1] / "python" / "lamina" / "_core.pyi"
 # What makes an object of a class of the core.
 MAKING = {
     "Generator": 'device: Any = "cpu"',
-    "Decoder": "heads: _int, kv_heads: _int, size: _int, eps: _float, scale: _float | None = None, activation: str = 'silu'",
+    "Decoder": "heads: _int, kv_heads: _int, size: _int, eps: _float, scale: _float | None = None, "
+    "activation: str = 'silu'",
 }
 
 HEAD = '''"""The types of the compiled core, with what Python adds to Tensor. Made by tests/stub.py."""

@@ -26,8 +26,8 @@ def plan_of(model: Any) -> Any | None:
     config = model.config
     act = {"silu": "silu", "swish": "silu", **dict.fromkeys(TANH_GELU, "gelu")}.get(config.hidden_act)
     plain = config.QK_NORM != "all" and config.residual_scale is None and config.score_cap is None
-    plain = plain and config.rope(FULL)[0] == config.head_dim and act is not None and not model.training
-    if not plain or not all(layer.self_attn.turned for layer in model.layers):
+    plain = plain and config.rope(FULL)[0] == config.head_dim and not model.training
+    if not plain or act is None or not all(layer.self_attn.turned for layer in model.layers):
         return None
     decoder = _core.Decoder(
         config.num_attention_heads,
