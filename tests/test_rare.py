@@ -232,3 +232,16 @@ def test_names_that_numpy_has_and_out() -> None:
         lamina.softmax(x, dims=0)
     with pytest.raises(TypeError):
         lamina.maximum(x, 1.0)
+
+
+def test_random_up_to_the_largest_of_the_dtype() -> None:
+    x = lamina.empty(4000, dtype=lamina.int8).random_(-5, None)
+    assert (int(x.min()), int(x.max())) == (-5, 127)
+    assert set(lamina.empty(99, dtype=lamina.int64).random_(2).tolist()) == {0, 1}
+
+
+def test_batches_and_classes_of_which_there_are_none() -> None:
+    F = lamina.nn.functional
+    assert F.fractional_max_pool2d(lamina.ones(0, 2, 9, 9), 3, output_size=2).shape == (0, 2, 2, 2)
+    assert F.cross_entropy(lamina.ones(5, 0), lamina.ones(5, 0), reduction="sum").item() == 0
+    assert F.cross_entropy(lamina.ones(5, 0), lamina.ones(5, 0), label_smoothing=0.1).shape == ()

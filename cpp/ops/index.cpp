@@ -77,7 +77,7 @@ void write(const Tensor& x, const Access& access, const Tensor& values, WriteMod
 Access along(const Tensor& x, int dim, const Tensor& index, const char* op) {
   Access a;
   a.shape = index.shape();
-  a.table_strides = x.strides();
+  a.table_strides = x.ndim() ? x.strides() : Shape(index.ndim(), 0);
   a.size = x.ndim() ? x.size(dim) : 1;
   a.index = checked_index(index, a.size, dim, op);
   a.index_strides = a.index.strides();
@@ -92,6 +92,8 @@ Access along(const Tensor& x, int dim, const Tensor& index, const char* op) {
 Access rows(const Tensor& x, int dim, const Tensor& index, const char* op) {
   if (index.ndim() > 1) fail<IndexError>(op, ": Index is supposed to be a vector, got shape ", index.shape());
   const int64_t count = index.numel();
+  if (x.ndim() == 0 && count != 1)
+    fail<IndexError>(op, ": Index to scalar can have only 1 value, got ", count, " values");
   Access a;
   a.shape = x.shape();
   a.table_strides = x.strides();

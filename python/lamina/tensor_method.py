@@ -169,16 +169,14 @@ def new(self: Tensor, *args: Any) -> Tensor:
 # ---- random numbers: what the core's forms do not take
 
 
-def random_(
-    self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Any = None
-) -> Tensor:
+def random_(self: Tensor, from_: int | None = None, to: Any = ..., *, generator: Any = None) -> Tensor:
     """Fill with integers drawn evenly: ``random_(from, to)`` from [from, to), ``random_(to)`` from [0, to),
-    and ``random_()`` from 0 to the largest up to which the dtype counts.
+    and ``random_()`` or ``random_(from, None)`` up to the largest up to which the dtype counts.
     """
-    if from_ is None:
-        from_, to = 0, _largest(self.dtype) + 1
-    elif to is None:
+    if from_ is not None and to is ...:
         from_, to = 0, from_
+    if to is None or to is ...:
+        from_, to = from_ or 0, _largest(self.dtype) + 1
     return _core_random(self, from_, to, generator=generator)
 
 

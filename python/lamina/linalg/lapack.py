@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 LAPACK = (_core.float32, _core.float64, _core.complex64, _core.complex128)
+# LAPACK's iterations behind these may run for ever on numbers that are not finite.
+ITERATIVE = ("eig", "eigh", "pinv", "svd", "svdvals")
 
 
 class LinAlgError(ShapeError):
@@ -27,10 +29,13 @@ def call(word: str, routine: Callable[..., Any], *matrices: Tensor, **options: A
     """``routine`` of NumPy on the matrices, results as tensors.
 
     Raises:
-        LinAlgError: LAPACK gave up.
+        LinAlgError: LAPACK gave up, or the matrix of an iteration has numbers that are not finite.
     """
+    arrays = [x.detach().numpy() for x in matrices]
+    if (word in ITERATIVE or routine is np.linalg.svd) and not all(np.isfinite(x).all() for x in arrays):
+        raise LinAlgError(f"linalg.{word}: expected finite numbers, without which it never converges")
     try:
-        found = routine(*(x.detach().numpy() for x in matrices), **options)
+        found = routine(*arrays, **options)
     except np.linalg.LinAlgError as error:
         raise LinAlgError(f"linalg.{word}: {error}") from None
     if isinstance(found, tuple):

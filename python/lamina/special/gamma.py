@@ -155,7 +155,7 @@ def zeta(input: Tensor | float, other: Tensor | float, *, out: Tensor | None = N
     """Hurwitz' zeta function, the sum over k of ``(other + k)**-input``.
 
     >>> f"{lamina.special.zeta(lamina.tensor(2.0), 1).item():.4f}"
-    1.6449
+    '1.6449'
     """
     if not (isinstance(input, Tensor) or isinstance(other, Tensor)):
         raise TypeError("special.zeta: expected a tensor, got two numbers")

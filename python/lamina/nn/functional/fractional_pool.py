@@ -109,7 +109,7 @@ def _fractional(
         places = places * size + own.reshape(shape)
     places = places.reshape(n * channels, math.prod(counts), math.prod(kernels))
     flat = input.reshape(n * channels, math.prod(plane))
-    values = flat.gather(1, places.reshape(n * channels, -1)).reshape(places.shape)
+    values = flat.gather(1, places.flatten(1)).reshape(places.shape)
     output, winners = values.max(-1)
     output = output.reshape(*lead, *counts)
     if not return_indices:

@@ -67,12 +67,12 @@ def _soft_cross_entropy(
     dim = 0 if input.ndim == 1 else 1
     classes = input.shape[dim]
     if label_smoothing > 0.0:
-        target = target * (1 - label_smoothing) + label_smoothing / classes
+        target = target * (1 - label_smoothing) + label_smoothing / max(classes, 1)
     logp = _core.log_softmax(input, dim)
     if weight is not None:
         logp = logp * weight.reshape([-1] + [1] * (input.ndim - 1 - dim))
     loss = -(logp * target).sum(dim)
-    return loss.sum() / (input.numel() / classes) if reduction == "mean" else reduced(loss, reduction)
+    return reduced(loss, reduction)
 
 
 @in_float32
