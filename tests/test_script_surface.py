@@ -220,3 +220,11 @@ def test_layers_of_vgg_from_a_list() -> None:
     kinds = "Conv2d BatchNorm2d ReLU MaxPool2d Conv2d BatchNorm2d ReLU".split()
     assert [type(layer).__name__ for layer in made] == kinds
     assert made(lamina.ones(1, 3, 4, 4)).shape == (1, 16, 2, 2)
+
+
+def test_ways_of_attention_under_their_older_name() -> None:
+    kernel = importlib.import_module("lamina.backends.cuda").sdp_kernel
+    with kernel(enable_math=False, enable_mem_efficient=False):
+        assert nn.functional.scaled_dot_product_attention(*[lamina.ones(1, 2, 3)] * 3).shape == (1, 2, 3)
+    with pytest.raises(RuntimeError, match="no available kernel"), kernel(False, False, True, True):
+        pass
