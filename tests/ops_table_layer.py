@@ -236,6 +236,32 @@ IMAGES = [
         tolerance=4,
     ),
     Case("_core.avg_pool2d", calls((numbers(1, 1, 4, 5), (2, 2))), ref.avg_pool2d, tolerance=4, torch=None),
+    Case(
+        "_core.interpolate",
+        calls(
+            (LARGE, "nearest", (3, 20), (7 / 3, 8 / 20)),
+            (LARGE, "nearest-exact", (14, 5), (0.5, 8 / 5)),
+            (LARGE, "linear", (14, 5), (0.5, 8 / 5)),
+            (numbers(20, 1, 6), "linear", (13,), (5 / 12,), True),
+            (numbers(2, 3, 4, 5), "linear", (5, 2, 9), (3 / 5, 2, 5 / 9)),
+            (numbers(2, 7, 4, 5), "mean", (3, 4, 2), (0.0, 0.0, 0.0)),
+            (numbers(1, 400), "mean", (2,), (0.0,)),
+        ),
+        ref.interpolate,
+        tolerance=40,
+        torch=None,
+    ),
+    Case(
+        "_core.pad_from_inside",
+        calls(
+            (LARGE, "reflect", (2, 3), (4, 0)),
+            (numbers(20, 3, 11), "replicate", (5,), (2,)),
+            (numbers(2, 3, 4, 11), "circular", (1, 2, 3), (2, 0, 1)),
+        ),
+        ref.pad_from_inside,
+        tolerance=4,
+        torch=None,
+    ),
 ]
 
 NORMS = [

@@ -370,3 +370,27 @@ def batch_norm(
     y = (x - per_channel(mean, x.ndim)) / np.sqrt(per_channel(var, x.ndim) + eps)
     y = y if weight is None else y * per_channel(weight, x.ndim)
     return y if bias is None else y + per_channel(bias, x.ndim)
+
+
+def interpolate(x: Array, mode: str, size: Any, steps: Any, align_corners: bool = False) -> Array:
+    for axis, count, step in zip(range(-len(size), 0), size, steps, strict=True):
+        old, i = x.shape[axis], np.arange(count)
+        if mode == "mean":
+            edges = zip(i * old // count, -(-(i + 1) * old // count), strict=True)
+            parts = [x.take(np.arange(low, high), axis).mean(axis) for low, high in edges]
+            x = np.stack(parts, axis)
+        elif mode == "linear":
+            places = i * step if align_corners else (i + 0.5) * step - 0.5
+            low = np.clip(np.floor(places), 0, old - 1).astype(int)
+            share = np.clip(places, 0, old - 1) - low
+            share = share.reshape(-1, *[1] * (-1 - axis))
+            x = x.take(low, axis) * (1 - share) + x.take(np.minimum(low + 1, old - 1), axis) * share
+        else:
+            half = 0.5 if mode == "nearest-exact" else 0.0
+            x = x.take(np.minimum(np.floor((i + half) * step), old - 1).astype(int), axis)
+    return x
+
+
+def pad_from_inside(x: Array, mode: str, before: Any, after: Any) -> Array:
+    widths = [(0, 0)] * (x.ndim - len(before)) + list(zip(before, after, strict=True))
+    return np.pad(x, widths, {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode])

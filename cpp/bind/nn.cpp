@@ -87,6 +87,39 @@ void bind_images(py::module_& m) {
       arg("ceil_mode") = false, arg("count_include_pad") = true, arg("divisor_override") = none(), Free());
 }
 
+ops::Interpolation interpolation_from(const std::string& word) {
+  if (word == "nearest") return ops::Interpolation::Nearest;
+  if (word == "nearest-exact") return ops::Interpolation::NearestExact;
+  if (word == "linear") return ops::Interpolation::Linear;
+  if (word == "cubic") return ops::Interpolation::Cubic;
+  if (word == "mean") return ops::Interpolation::Mean;
+  fail<ShapeError>("interpolate: unknown mode ", word);
+}
+
+ops::Border border_from(const std::string& word) {
+  if (word == "reflect") return ops::Border::Reflect;
+  if (word == "replicate") return ops::Border::Replicate;
+  if (word == "circular") return ops::Border::Circular;
+  fail<ShapeError>("pad: unknown mode ", word);
+}
+
+void bind_resample(py::module_& m) {
+  m.def(
+      "interpolate",
+      [](const Tensor& x, const std::string& mode, const Dims& size, const std::vector<double>& steps,
+         bool align_corners, bool antialias) {
+        return ops::interpolate(x, interpolation_from(mode), size, steps, align_corners, antialias);
+      },
+      arg("input"), arg("mode"), arg("size"), arg("steps"), arg("align_corners") = false,
+      arg("antialias") = false, Free());
+  m.def(
+      "pad_from_inside",
+      [](const Tensor& x, const std::string& mode, const Dims& before, const Dims& after) {
+        return ops::pad_from_inside(x, border_from(mode), before, after);
+      },
+      arg("input"), arg("mode"), arg("before"), arg("after"), Free());
+}
+
 void bind_norms(py::module_& m) {
   m.def(
       "layer_norm",
@@ -167,6 +200,7 @@ void bind_recurrent(py::module_& m) {
 void bind_nn(py::module_& m) {
   bind_products(m);
   bind_images(m);
+  bind_resample(m);
   bind_norms(m);
   bind_losses(m);
   bind_recurrent(m);

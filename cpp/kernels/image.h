@@ -29,5 +29,26 @@ struct Pool2d {
   bool count_include_pad;
   int64_t divisor;  // 0: by window size
 };
+// How the places along an axis are made: new place i is the sum of old places[k] times weights[k] for k from
+// starts[i] to starts[i + 1]. Parts cut the new places up in order.
+struct TapPart {
+  int64_t begin, end;  // these new places
+  int64_t low, high;   // are made of old ones from low to high: at most kTapReach, unless it is a single one
+  bool run;            // each is one old place as it is, the next one the next
+};
+static constexpr int64_t kTapPart = 64, kTapReach = 160;  // new places of a part that is no run, and old ones
+// Where all parts are runs, starts, places and weights may be null.
+struct Taps {
+  int64_t ins, outs, part_count;
+  const int64_t *starts, *places;
+  const double* weights;
+  const TapPart* parts;
+};
+// x (planes, rows.ins, columns.ins) -> y (planes, rows.outs, columns.outs)
+struct Resample {
+  Dtype dtype;
+  int64_t planes;
+  Taps rows, columns;
+};
 
 }  // namespace lamina

@@ -302,6 +302,7 @@ struct Kernels {
   void (*max_pool2d_grad)(const Pool2d&, const void* g, const int64_t* indices, void* dx);
   void (*avg_pool2d)(const Pool2d&, const void* x, void* y);
   void (*avg_pool2d_grad)(const Pool2d&, const void* g, void* dx);
+  void (*resample)(const Resample&, const void* x, void* y);
 
   // mean, rstd: one float (double for float64) per row, kept for the way back.
   void (*row_norm)(const RowNorm&, const void* x, const void* w, const void* b, void* y, void* mean,

@@ -300,6 +300,16 @@ Pair max_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool 
 Tensor avg_pool2d(const Tensor& x, const Dims& kernel, const Window& window, bool ceil_mode,
                   bool count_include_pad, std::optional<int64_t> divisor);
 
+// ---- images resized (resample.cpp): the last dimensions of x, one entry of each list for each of them
+enum class Interpolation : uint8_t { Nearest, NearestExact, Linear, Cubic, Mean /* over bins */ };
+// steps: how far apart the places are that neighbouring new values are read from. With align_corners the
+// first one is the first old place, else half a step behind the edge; antialias stretches the law over a
+// step.
+Tensor interpolate(const Tensor& x, Interpolation mode, const Dims& size, const std::vector<double>& steps,
+                   bool align_corners, bool antialias);
+enum class Border : uint8_t { Reflect, Replicate, Circular };
+Tensor pad_from_inside(const Tensor& x, Border mode, const Dims& before, const Dims& after);
+
 // ---- normalisation (norm.cpp)
 Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& weight, const Tensor& bias,
                   double eps);

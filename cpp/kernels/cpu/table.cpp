@@ -62,6 +62,7 @@ static constexpr Kernels make_table() {
   table.max_pool2d_grad = max_pool2d_grad;
   table.avg_pool2d = avg_pool2d;
   table.avg_pool2d_grad = avg_pool2d_grad;
+  table.resample = resample;
   table.row_norm = row_norm;
   table.row_norm_grad = row_norm_grad;
   table.row_norm_grad_scratch = row_norm_grad_scratch;

@@ -78,6 +78,7 @@ void max_pool2d(const Pool2d&, const void* x, void* y, int64_t* indices);
 void max_pool2d_grad(const Pool2d&, const void* g, const int64_t* indices, void* dx);
 void avg_pool2d(const Pool2d&, const void* x, void* y);
 void avg_pool2d_grad(const Pool2d&, const void* g, void* dx);
+void resample(const Resample&, const void* x, void* y);
 
 void row_norm(const RowNorm&, const void* x, const void* w, const void* b, void* y, void* mean, void* rstd);
 void row_norm_grad(const RowNorm&, const void* g, const void* x, const void* w, const void* mean,

@@ -42,15 +42,15 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise _core.ShapeError(
             f"pad: mode '{mode}' expects (n, c) or (c) before the padded dimensions, got {_shape(input)}"
         )
+    wide = list(input.shape)
     for dim, before, after in borders:
-        if mode == "circular" and min(before, after) < 0:  # what is cut off does not come round
-            input = _pad_constant(input, dim, min(before, 0), min(after, 0), 0.0)
-            before, after = max(before, 0), max(after, 0)
-        if before or after:
-            check_room("pad", (*input.shape[:dim], max(input.shape[dim] + before + after, 0)))
-            places = _places(mode, input.shape[dim], before, after, _shape(input))
-            input = input.index_select(dim, lamina.tensor(places, dtype=lamina.int64))
-    return input
+        _check_border(mode, input.shape[dim], before, after, _shape(input))
+        wide[dim] += before + after
+    check_room("pad", wide)
+    if not any(pad):
+        return input
+    _, befores, afters = zip(*reversed(borders), strict=True)
+    return _core.pad_from_inside(input, mode, befores, afters)
 
 
 def _shape(input: Tensor) -> str:
@@ -73,21 +73,13 @@ def _pad_constant(input: Tensor, dim: int, before: int, after: int, value: float
     return lamina.cat(parts, dim) if len(parts) > 1 else input
 
 
-def _places(mode: str, size: int, before: int, after: int, shape: str) -> list[int]:
-    """Where each value of the padded dimension comes from."""
-    limit = {"reflect": size - 1, "circular": size}.get(mode)
+def _check_border(mode: str, size: int, before: int, after: int, shape: str) -> None:
+    """Raise ShapeError unless the dimension has what the border is made of."""
+    kept = size + min(before, 0) + min(after, 0)  # what is cut off does not come round
+    limit = {"reflect": size - 1, "circular": max(kept, 0)}.get(mode)
     if limit is not None and max(before, after) > limit:
         raise _core.ShapeError(
             f"pad: mode '{mode}' allows borders up to {limit} here, got {before}, {after} for {shape}"
         )
     if size == 0 or size + before + after < 0:
         raise _core.ShapeError(f"pad: cannot pad or cut {before}, {after} on a dimension of {shape}")
-    wanted = range(-before, size + after)
-    if mode == "circular" and min(before, after) < 0:  # what is left after the cut repeats
-        left, right = max(0, -before), size - max(0, -after)
-        return [left + (i - left) % (right - left) for i in wanted]
-    if mode == "replicate":
-        return [min(max(i, 0), size - 1) for i in wanted]
-    if mode == "circular":
-        return [i % size for i in wanted]
-    return [size - 1 - abs(size - 1 - abs(i)) for i in wanted]

@@ -13,8 +13,6 @@ from lamina._core import Tensor
 from lamina.nn.functional.pooling import (
     _lp_pool,
     _unpool,
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
     adaptive_max_pool2d,
     avg_pool2d,
     max_pool2d,
@@ -145,9 +143,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows placed so that (..., d, h, w) becomes (..., *output_size); None keeps a size."""
     planes = _as_planes("adaptive_avg_pool3d", input)
     depth, height, width = _output_sizes("adaptive_avg_pool3d", input, output_size)
-    planes = adaptive_avg_pool2d(planes, (height, width))
-    lines = planes.reshape(*planes.shape[:2], height * width).transpose(1, 2)
-    output = adaptive_avg_pool1d(lines, depth).transpose(1, 2)
+    output = _core.interpolate(planes, "mean", (depth, height, width), (0.0, 0.0, 0.0))
     return output.reshape(*input.shape[:-3], depth, height, width)
 
 

@@ -8,13 +8,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 import lamina
 from lamina import _core
 from lamina._core import Tensor
-from lamina.nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
-from lamina.nn.functional.pooling3d import adaptive_avg_pool3d
 from lamina.nn.functional.shape_args import check_room, in_own_name, sizes
 
 # Dimensions behind (n, c) that each mode works on.
@@ -27,6 +23,8 @@ _MODES = {
     "bicubic": (2,),
     "area": (1, 2, 3),
 }
+# What each of them does along a dimension; nearest and nearest-exact do what they say.
+_LAWS = {"linear": "linear", "bilinear": "linear", "trilinear": "linear", "bicubic": "cubic", "area": "mean"}
 
 
 @in_own_name
@@ -79,108 +77,30 @@ def interpolate(
     if min(new + old) < 1:
         raise _core.ShapeError(f"interpolate: cannot resize {old} to {new}")
     check_room("interpolate", (*input.shape[:2], *new))
-    if mode == "area":
-        means = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
-        return means[dims - 1](input, new)
-    if mode.startswith("nearest"):
-        return _resized(input, new, factors, mode, False, False)
-    if not input.is_floating_point() and input.dtype != lamina.uint8:
+    floating = input.is_floating_point()
+    if not floating and input.dtype != lamina.uint8 and not mode.startswith("nearest"):
         raise _core.DtypeError(
             f"interpolate: mode '{mode}' is for floating numbers or bytes, got {input.dtype}"
         )
-    # Half numbers are computed in float32 and rounded once, bytes are rounded after each dimension.
-    wide = input if input.dtype == lamina.float64 else input.to(lamina.float32)
-    whole = input.dtype == lamina.uint8
-    return _resized(wide, new, factors, mode, bool(align_corners), antialias, whole).to(input.dtype)
+    law = _LAWS.get(mode, mode)
+    align = bool(align_corners)
+    steps = [_step(*ends, factor, align) for *ends, factor in zip(old, new, factors, strict=True)]
+    if floating or mode.startswith("nearest"):
+        return _core.interpolate(input, law, new, steps, align, antialias)
+    # Bytes are computed in float32, and rounded after each dimension, the last one first.
+    output = input.to(lamina.float32)
+    for i in reversed(range(dims)):
+        lines = output.transpose(2 + i, -1)
+        lines = _core.interpolate(lines, law, new[i : i + 1], steps[i : i + 1], align, antialias)
+        output = (lines.transpose(2 + i, -1) + 0.5).floor().clamp(0, 255)
+    return output.to(input.dtype)
 
 
-def _resized(
-    input: Tensor,
-    new: tuple[int, ...],
-    factors: list[float | None],
-    mode: str,
-    align_corners: bool,
-    antialias: bool,
-    whole: bool = False,
-) -> Tensor:
-    """One dimension after the other, the last one first; ``whole`` keeps to the numbers that bytes have."""
-    for i in reversed(range(len(new))):
-        before, after, factor = input.shape[2 + i], new[i], factors[i]
-        # PyTorch computes the places in the precision of the values, and rounding may move a place.
-        real = np.float64 if input.dtype == lamina.float64 else np.float32
-        if antialias:
-            input = _resample_smooth(input, 2 + i, _steps(before, after, factor, align_corners), mode, after)
-        else:
-            input = _resample(input, 2 + i, _taps(mode, before, after, factor, align_corners, real))
-        if whole:
-            input = (input + 0.5).floor().clamp(0, 255)
-    return input
-
-
-def _steps(before: int, after: int, factor: float | None, align_corners: bool) -> float:
+def _step(before: int, after: int, factor: float | None, align_corners: bool) -> float:
     """How far apart the places are that neighbouring new values are read from."""
     if align_corners:
         return (before - 1) / (after - 1) if after > 1 else 0.0
     return before / after if factor is None else 1 / factor
-
-
-def _resample_smooth(input: Tensor, dim: int, step: float, mode: str, after: int) -> Tensor:
-    """A kernel that is stretched over at least one step, as a product with the matrix of its weights."""
-    before = input.shape[dim]
-    stretch = max(step, 1.0)
-    reach = (1 if mode == "bilinear" else 2) * stretch
-    weights = np.zeros((after, before))
-    for i in range(after):
-        centre = step * (i + 0.5)
-        first, stop = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), before)
-        away = np.abs((np.arange(first, stop) - centre + 0.5) / stretch)
-        own = np.maximum(1 - away, 0.0) if mode == "bilinear" else np.where(away < 2, _cubic(away, -0.5), 0.0)
-        weights[i, first:stop] = own / own.sum()
-    matrix = lamina.tensor(weights, dtype=input.dtype)
-    return input.transpose(dim, -1).matmul(matrix.transpose(0, 1)).transpose(dim, -1)
-
-
-def _resample(input: Tensor, dim: int, taps: list[tuple[np.ndarray, np.ndarray | None]]) -> Tensor:
-    """The sum of the values at the taps' places along ``dim``, each times the tap's weights (None: 1)."""
-    output: Any = None
-    for places, weights in taps:
-        part = input.index_select(dim, lamina.tensor(places.tolist(), dtype=lamina.int64))
-        if weights is not None:
-            shape = [1] * input.ndim
-            shape[dim] = len(weights)
-            part = part * lamina.tensor(weights.tolist(), dtype=input.dtype).reshape(shape)
-        output = part if output is None else output + part
-    return output
-
-
-def _taps(
-    mode: str, before: int, after: int, factor: float | None, align_corners: bool, real: type
-) -> list[tuple[np.ndarray, np.ndarray | None]]:
-    """Where along a dimension each new value is read from, and with which weights."""
-    targets: np.ndarray = np.arange(after, dtype=real)
-    step = real(_steps(before, after, factor, False))
-    last = before - 1
-    if mode in ("nearest", "nearest-exact"):
-        offset = real(0.5 if mode == "nearest-exact" else 0.0)
-        return [(np.minimum(np.floor((targets + offset) * step), last).astype(np.int64), None)]
-    if align_corners:
-        source = targets * real(_steps(before, after, factor, True))
-    else:
-        source = (targets + real(0.5)) * step - real(0.5)
-        source = source if mode == "bicubic" else np.maximum(source, 0)
-    low = np.floor(source).astype(np.int64)
-    t = source - low.astype(real)
-    if mode == "bicubic":
-        weights = [_cubic(t + 1), _cubic(t), _cubic(1 - t), _cubic(2 - t)]
-        return [(np.clip(low + k - 1, 0, last), w) for k, w in enumerate(weights)]
-    low = np.minimum(low, last)
-    return [(low, 1 - t), (np.minimum(low + 1, last), t)]
-
-
-def _cubic(x: np.ndarray, a: float = -0.75) -> np.ndarray:
-    near = ((a + 2) * x - (a + 3)) * x * x + 1
-    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-    return np.where(x <= 1, near, far)
 
 
 def upsample(
