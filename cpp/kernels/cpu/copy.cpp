@@ -179,8 +179,36 @@ void copy_tiles(const Walk& walk, int row_dim) {
   });
 }
 
+// Are runs dealt out, one element of each in turn, to a result that is dense along both dimensions?
+bool interleaves(const Walk& walk) {
+  const int last = walk.ndim - 1;
+  return last >= 1 && walk.shape[last] <= 4 && walk.shape[last - 1] >= 4 && walk.strides[0][last] == 1 &&
+         walk.strides[0][last - 1] == walk.shape[last] && walk.strides[1][last - 1] == 1;
+}
+
+template <class T, int ways>
+void copy_dealt(const Walk& walk) {
+  const int64_t sizes[2] = {sizeof(T), sizeof(T)}, apart = walk.strides[1][walk.ndim - 1];
+  Walk runs = walk;
+  runs.ndim--;
+  parallel_range(elements_of(runs), kGrain / ways, [&](int64_t begin, int64_t end) {
+    for_runs(runs, sizes, begin, end, [&](char* const* data, int64_t n) {
+      T* y = reinterpret_cast<T*>(data[0]);
+      const T* x = reinterpret_cast<const T*>(data[1]);
+#pragma GCC ivdep
+      for (int64_t i = 0; i < n; i++) {
+        for (int k = 0; k < ways; k++) y[i * ways + k] = x[i + k * apart];
+      }
+    });
+  });
+}
+
 template <class T>
 void copy_elements(const Walk& walk) {
+  if (interleaves(walk)) {
+    const int64_t ways = walk.shape[walk.ndim - 1];
+    return ways == 2 ? copy_dealt<T, 2>(walk) : ways == 3 ? copy_dealt<T, 3>(walk) : copy_dealt<T, 4>(walk);
+  }
   const int row_dim = transposed_dim(walk);
   if (row_dim < 0) {
     copy_runs<T>(walk);

@@ -77,6 +77,47 @@ struct PoolRow {
   }
 };
 
+// The largest of a window of neighbours whose columns, kx, are at least a few: they are the lanes.
+template <class T>
+T max_window(const PoolRow<T>& row, Span kx, int64_t column, int64_t* index) {
+  using V = Vec<T>;
+  using I = typename V::Int;
+  using Place = typename I::Element;
+  const V least = set<V>(static_cast<T>(-__builtin_inff()));
+  V best = least;
+  I place = set<I>(Place(-1));
+  for (int64_t i = row.ky.begin; i < row.ky.end; i++) {
+    const int64_t at = (row.iy + i * row.p.dilation_h) * row.p.w + column + kx.begin;
+    for_vectors<V>(kx.end - kx.begin, [&](int64_t k, auto lanes) {
+      const V value = first_lanes(get_lanes(row.plane + at + k, lanes), least, lanes);
+      const auto wins = (value > best) | isnan(value);
+      best = select(wins, value, best);
+      place = select(wins, set<I>(static_cast<Place>(at + k)), place);
+    });
+  }
+  alignas(64) T values[V::width];
+  alignas(64) Place places[V::width];
+  store(values, best);
+  store(places, place);
+  T most = static_cast<T>(-__builtin_inff());
+  *index = (row.iy + row.ky.begin * row.p.dilation_h) * row.p.w + column + kx.begin;
+  bool found = false;
+  for (int64_t lane = 0; lane < V::width; lane++) {
+    if (places[lane] < 0) continue;
+    const int64_t here = places[lane] + lane;
+    const bool nan = values[lane] != values[lane], before = most != most;
+    // The first of equal ones, but the last NaN.
+    const bool wins =
+        nan ? !before || here > *index
+            : !before && (!found || values[lane] > most || (values[lane] == most && here < *index));
+    if (!wins) continue;
+    found = true;
+    most = values[lane];
+    *index = here;
+  }
+  return most;
+}
+
 // The largest of each window and, unless null, its place in the plane: the first one, but NaN wins.
 template <class T>
 void max_row(const PoolRow<T>& row, T* y, int64_t* indices) {
@@ -102,8 +143,14 @@ void max_row(const PoolRow<T>& row, T* y, int64_t* indices) {
     store(places, place);
     for (int64_t j = 0; j < n; j++) indices[ox + j] = window + j * p.stride_w + places[j];
   };
-  row.for_outputs(vectors, [&](int64_t ox) {
+  const auto single = [&](int64_t ox) {
     const Span kx = row.taps_of(ox);
+    if (kx.end - kx.begin >= 4 && p.dilation_w == 1 && row.sees(kx)) {
+      int64_t place = 0;
+      y[ox] = max_window(row, kx, row.column(ox), &place);
+      if (indices) indices[ox] = place;
+      return;
+    }
     int64_t place = (row.iy + row.ky.begin * p.dilation_h) * p.w + row.column(ox) + kx.begin * p.dilation_w;
     if (!row.sees(kx)) place = 0;  // all of it is padding
     T best = row.sees(kx) ? row.plane[place] : static_cast<T>(-__builtin_inff());
@@ -114,7 +161,12 @@ void max_row(const PoolRow<T>& row, T* y, int64_t* indices) {
     });
     y[ox] = best;
     if (indices) indices[ox] = place;
-  });
+  };
+  if (p.stride_w > 2 && p.kw >= 4 && p.dilation_w == 1) {  // lanes along a window, not from one to the next
+    for (int64_t ox = 0; ox < p.ow; ox++) single(ox);
+  } else {
+    row.for_outputs(vectors, single);
+  }
 }
 
 template <class T>

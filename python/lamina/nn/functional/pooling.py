@@ -175,18 +175,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     if 0 not in wanted and height % wanted[0] == 0 and width % wanted[1] == 0:
         kernel = (height // wanted[0], width // wanted[1])
         return _core.avg_pool2d(input, kernel, kernel, (0, 0), False, True, None)
-    # Windows of different sizes: the mean is linear, so each dimension is one product with a matrix.
-    rows, columns = (
-        _mean_matrix(size, count, input.dtype) for size, count in zip((height, width), wanted, strict=True)
-    )
-    return rows.matmul(input.matmul(columns.transpose(0, 1)))
-
-
-def _mean_matrix(size: int, count: int, dtype: Any) -> Tensor:
-    starts, stops = (ends[:, None] for ends in _bins(size, count))
-    places = np.arange(size)
-    weights = ((places >= starts) & (places < stops)) / np.maximum(stops - starts, 1)
-    return lamina.tensor(weights, dtype=dtype).reshape(count, size)
+    return _core.interpolate(input, "mean", wanted, (0.0, 0.0))
 
 
 @in_own_name
@@ -205,6 +194,9 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     """
     wanted = _output_sizes("adaptive_max_pool2d", input, output_size)
     height, width = input.shape[-2:]
+    if 0 not in wanted and height % wanted[0] == 0 and width % wanted[1] == 0:
+        kernel = (height // wanted[0], width // wanted[1])
+        return max_pool2d(input, kernel, return_indices=return_indices)
     row_places, rows = _places(height, wanted[0])
     column_places, columns = _places(width, wanted[1])
     # All windows get the length of the longest by repeating their last value, which changes no maximum.
