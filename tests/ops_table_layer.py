@@ -218,6 +218,7 @@ IMAGES = [
             (LARGE, (3, 2), (2, 1), (1, 1)),
             (LARGE, 3, (), 0, 1, True),
             (numbers(1, 1, 4, 5), 2, 1),
+            (numbers(1, 2, 20, 53), (9, 19), (5, 6), (4, 9)),
         ),
         ref.max_pool2d,
         half=False,
