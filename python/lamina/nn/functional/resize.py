@@ -84,7 +84,7 @@ def interpolate(
         )
     law = _LAWS.get(mode, mode)
     align = bool(align_corners)
-    steps = [_step(*ends, factor, align) for *ends, factor in zip(old, new, factors, strict=True)]
+    steps = [_step(*each, align) for each in zip(old, new, factors, strict=True)]
     if floating or mode.startswith("nearest"):
         return _core.interpolate(input, law, new, steps, align, antialias)
     # Bytes are computed in float32, and rounded after each dimension, the last one first.
