@@ -211,7 +211,12 @@ const int kTable[] = {1, 2, 3};
 # ---- ops
 
 # Ops that Python reaches by another word than their own.
-REACHED_AS = {"trunc_divide": "rounding_mode", "split_with_sizes": "split", "index_put_": "index_put"}
+REACHED_AS = {
+    "trunc_divide": "rounding_mode",
+    "split_with_sizes": "split",
+    "index_put_": "index_put",
+    "smooth_l1": "smooth_l1_loss",
+}
 
 
 def words(paths: list[Path]) -> set[str]:
@@ -254,6 +259,7 @@ GRADIENT = {
     "index_put_": "test_tensor.py::test_gradients_of_reading_and_writing",
     "dropout": "test_nn_norm.py::test_dropout_zeroes_and_scales",
     "conv_transpose2d": "test_nn_transposed.py::test_conv_transpose2d",
+    "smooth_l1": "test_nn_loss.py::test_elementwise_losses",
     **dict.fromkeys(
         ("real", "imag", "conj", "angle", "sgn"), "test_complex.py::test_gradients_by_differences"
     ),

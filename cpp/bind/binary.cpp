@@ -154,6 +154,8 @@ void bind_ternary(py::module_& m) {
       "where",
       [](const Tensor& x, const Tensor& condition, const Operand& y) { return ops::where(condition, x, y); },
       arg("condition"), arg("other"), Free());
+  function_out(m, "_nan_to_num", &ops::nan_to_num, arg("input"), arg("nan"), arg("posinf"), arg("neginf"),
+               Free());
   both_out(m, "lerp", &ops::lerp, arg("input"), arg("end"), arg("weight"), Free());
   method(
       "lerp_",

@@ -186,6 +186,8 @@ void bind_elementwise(py::module_& m) {
         return ops::rewrite(x, [n](const Tensor& self) { return ops::polygamma(n, self); });
       },
       arg("n"), Free());
+  function_out(m, "_logit", &ops::logit, arg("input"), Free());
+  m.def("_smooth_l1", &ops::smooth_l1, arg("input"), arg("beta"), Free());
   both(m, "prelu", &ops::prelu, arg("input"), arg("weight"), Free());
 }
 

@@ -33,15 +33,15 @@ struct Walk {
 // BinaryOp then take p0 = 1).
 // clang-format off
 enum class UnaryOp : uint8_t {
-  Neg, Abs, Sign, Square, Sqrt, Rsqrt, Reciprocal, BitwiseNot,
+  Neg, Abs, Sign, Square, Cube, Sqrt, Rsqrt, Reciprocal, BitwiseNot,
   Exp, Exp2, Expm1, Log, Log2, Log10, Log1p,
-  Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh, Atanh,
+  Logit, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh, Atanh,
   Erf, Erfc, Erfinv, Lgamma, Digamma, Sinc,
   Floor, Ceil, Round /* half to even */, Trunc, Frac,
   Relu, Relu6, Sigmoid, LogSigmoid, Gelu, GeluTanh, Silu, Mish, Softsign, Hardsigmoid, Hardswish,
   Tanhshrink, Selu, LeakyRelu /* slope */, Elu /* alpha */, Celu /* alpha */,
   Softplus /* beta, threshold */, Hardtanh /* lo, hi */, Hardshrink /* lambda */, Softshrink /* lambda */,
-  Threshold /* threshold, value */, Clamp /* lo, hi; +-inf = open */,
+  Threshold /* threshold, value */, SmoothL1 /* beta */, Clamp /* lo, hi; +-inf = open */,
   count
 };
 // clang-format on
@@ -64,11 +64,12 @@ enum class CompareOp : uint8_t { Eq, Ne, Lt, Le, Gt, Ge, LogicalAnd, LogicalOr, 
 enum class PredicateOp : uint8_t { IsNan, IsInf, IsPosInf, IsNegInf, IsFinite, LogicalNot, Signbit, count };
 
 enum class TernaryOp : uint8_t {
-  Where,    // x (bool) ? y : z; any dtype for out, y, z
-  Lerp,     // x + z * (y - x), in the form that is exact at z = 1
-  Addcmul,  // x + p0 * y * z
-  Addcdiv,  // x + p0 * y / z
-  Clamp,    // min(max(x, y), z), NaN handed on
+  Where,     // x (bool) ? y : z; any dtype for out, y, z
+  Lerp,      // x + z * (y - x), in the form that is exact at z = 1
+  Addcmul,   // x + p0 * y * z
+  Addcdiv,   // x + p0 * y / z
+  Clamp,     // min(max(x, y), z), NaN handed on
+  NanToNum,  // p0 for NaN, y for inf, z for -inf
   count
 };
 

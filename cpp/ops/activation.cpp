@@ -94,6 +94,9 @@ const UnaryDef kSoftshrink{"SoftshrinkBackward0", UnaryOp::Softshrink,
                            [](const Slope& s) { return step(gt(abs(s.x), s.p[0]), s.x); }};
 const UnaryDef kThreshold{"ThresholdBackward0", UnaryOp::Threshold,
                           [](const Slope& s) { return step(gt(s.x, s.p[0]), s.x); }};
+const UnaryDef kSmoothL1{"SmoothL1LossBackward0", UnaryOp::SmoothL1, [](const Slope& s) {
+                           return where(ge(abs(s.x), s.p[0]), sign(s.x), div(s.x, s.p[0]));
+                         }};
 const UnaryDef kClamp{"ClampBackward1", UnaryOp::Clamp,
                       [](const Slope& s) { return step(logical_and(ge(s.x, s.p[0]), le(s.x, s.p[1])), s.x); },
                       true};
@@ -140,6 +143,7 @@ Tensor hardtanh(const Tensor& x, double lo, double hi) {
 Tensor hardshrink(const Tensor& x, double lambda) {
   return floating_only(kHardshrink, x, "hardshrink", lambda);
 }
+Tensor smooth_l1(const Tensor& x, double beta) { return floating_only(kSmoothL1, x, "smooth_l1", beta); }
 Tensor softshrink(const Tensor& x, double lambda) {
   if (!(lambda >= 0))
     fail<ShapeError>("softshrink: lambda must be greater or equal to 0, but found to be ", lambda);

@@ -6,6 +6,7 @@
 #include "ops/conv_pending.h"
 #include "ops/inplace.h"
 #include "ops/pairwise.h"
+#include "ops/unary.h"
 
 namespace lamina::ops {
 namespace {
@@ -196,6 +197,7 @@ Tensor pow(const Operand& x, const Operand& y) {
       x.tensor().dtype() == dtype) {  // the usual powers have kernels of their own
     const double e = y.scalar().to_double();
     if (e == 2 && dtype != Dtype::Bool) return square(x.tensor());
+    if (e == 3 && is_floating(dtype)) return cube(x.tensor());
     if (is_inexact(dtype)) {
       if (e == 1) return add(x, 0);
       if (e == 0.5) return sqrt(x.tensor());

@@ -112,6 +112,7 @@ Tensor log(const Tensor& x);
 Tensor log2(const Tensor& x);
 Tensor log10(const Tensor& x);
 Tensor log1p(const Tensor& x);
+Tensor logit(const Tensor& x);
 Tensor sin(const Tensor& x);
 Tensor cos(const Tensor& x);
 Tensor tan(const Tensor& x);
@@ -157,6 +158,7 @@ Tensor hardshrink(const Tensor& x, double lambda);
 Tensor softshrink(const Tensor& x, double lambda);
 Tensor threshold(const Tensor& x, double threshold, double value);
 Tensor prelu(const Tensor& x, const Tensor& weight);  // weight: 1 value, or one per channel (dim 1)
+Tensor smooth_l1(const Tensor& x, double beta);  // x^2 / (2 beta) within beta of 0, |x| - beta / 2 outside
 Tensor clamp(const Tensor& x, std::optional<Scalar> lo, std::optional<Scalar> hi);
 Tensor isnan(const Tensor& x);
 Tensor isinf(const Tensor& x);
@@ -205,6 +207,7 @@ Tensor where(const Tensor& condition, const Operand& x, const Operand& y);
 Tensor lerp(const Tensor& x, const Tensor& y, const Operand& weight);
 Tensor addcmul(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value);
 Tensor addcdiv(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value);
+Tensor nan_to_num(const Tensor& x, double nan, double posinf, double neginf);  // of floats
 
 // ---- reductions (reduce.cpp); dims empty: all; negative dims count from the back
 Tensor sum(const Tensor& x, const Dims& dims, bool keepdim, MaybeDtype dtype = {});

@@ -1,4 +1,5 @@
-// Elementwise ops of three operands: where, lerp, addcmul, addcdiv.
+// Elementwise ops of three operands: where, lerp, addcmul, addcdiv, and nan_to_num, whose numbers are
+// operands.
 #include "ops/complex.h"
 
 namespace lamina::ops {
@@ -97,6 +98,16 @@ Tensor addcdiv(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) 
                      back.needs(1) ? reduce_to(mul(div(g, z), v), y.shape()) : Tensor(),
                      back.needs(2) ? reduce_to(mul(mul(g, div(div(y, z), z)), -v), z.shape()) : Tensor()};
            });
+  return out;
+}
+
+Tensor nan_to_num(const Tensor& x, double nan, double posinf, double neginf) {
+  const Tensor high = full(Shape(), Scalar(posinf), x.dtype()),
+               low = full(Shape(), Scalar(neginf), x.dtype());
+  const Tensor out = ternary(TernaryOp::NanToNum, x, high, low, x.dtype(), "nan_to_num", nan);
+  if (recording(x))
+    record("NanToNumBackward0", out, {&x},
+           [x = Saved(x)](Back& back) -> Tensors { return {where(isfinite(x.get(back)), back.grad(), 0)}; });
   return out;
 }
 

@@ -66,6 +66,7 @@ const UnaryDef kNeg{"NegBackward0", UnaryOp::Neg, [](const Slope& s) { return fu
 const UnaryDef kAbs{"AbsBackward0", UnaryOp::Abs, [](const Slope& s) { return sign(s.x); }, true};
 const UnaryDef kSign{"SignBackward0", UnaryOp::Sign, nullptr, true};
 const UnaryDef kSquare{"PowBackward0", UnaryOp::Square, [](const Slope& s) { return mul(s.x, 2); }, true};
+const UnaryDef kCube{"PowBackward0", UnaryOp::Cube, [](const Slope& s) { return mul(square(s.x), 3); }};
 const UnaryDef kSqrt{"SqrtBackward0", UnaryOp::Sqrt, [](const Slope& s) { return div(0.5, s.y); }};
 const UnaryDef kRsqrt{"RsqrtBackward0", UnaryOp::Rsqrt,
                       [](const Slope& s) { return mul(mul(square(s.y), s.y), -0.5); }};
@@ -78,6 +79,8 @@ const UnaryDef kExpm1{"Expm1Backward0", UnaryOp::Expm1, [](const Slope& s) { ret
 const UnaryDef kLog{"LogBackward0", UnaryOp::Log, [](const Slope& s) { return reciprocal(s.x); }};
 const UnaryDef kLog2{"Log2Backward0", UnaryOp::Log2, [](const Slope& s) { return div(1 / kLn2, s.x); }};
 const UnaryDef kLog10{"Log10Backward0", UnaryOp::Log10, [](const Slope& s) { return div(1 / kLn10, s.x); }};
+const UnaryDef kLogit{"LogitBackward0", UnaryOp::Logit,
+                      [](const Slope& s) { return reciprocal(mul(s.x, sub(1, s.x))); }};
 const UnaryDef kLog1p{"Log1PBackward0", UnaryOp::Log1p,
                       [](const Slope& s) { return reciprocal(add(s.x, 1)); }};
 const UnaryDef kSin{"SinBackward0", UnaryOp::Sin, [](const Slope& s) { return cos(s.x); }};
@@ -151,6 +154,7 @@ Tensor sign(const Tensor& x) { return x.dtype() == Dtype::Bool ? clone(x) : unar
 Tensor square(const Tensor& x) {
   return x.dtype() == Dtype::Bool ? square(to(x, Dtype::Int64)) : unary(kSquare, x);
 }
+Tensor cube(const Tensor& x) { return unary(kCube, x); }
 Tensor sqrt(const Tensor& x) { return unary(kSqrt, x); }
 Tensor rsqrt(const Tensor& x) { return unary(kRsqrt, x); }
 Tensor reciprocal(const Tensor& x) { return unary(kReciprocal, x); }
@@ -165,6 +169,7 @@ Tensor expm1(const Tensor& x) { return unary(kExpm1, x); }
 Tensor log(const Tensor& x) { return unary(kLog, x); }
 Tensor log2(const Tensor& x) { return unary(kLog2, x); }
 Tensor log10(const Tensor& x) { return unary(kLog10, x); }
+Tensor logit(const Tensor& x) { return unary(kLogit, x); }
 Tensor log1p(const Tensor& x) { return unary(kLog1p, x); }
 Tensor sin(const Tensor& x) { return unary(kSin, x); }
 Tensor cos(const Tensor& x) { return unary(kCos, x); }

@@ -24,4 +24,8 @@ struct UnaryDef {
 
 Tensor unary(const UnaryDef& def, const Tensor& x, double p0 = 0, double p1 = 0);
 
+namespace ops {
+Tensor cube(const Tensor& x);  // what pow uses; floats
+}
+
 }  // namespace lamina

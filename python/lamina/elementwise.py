@@ -97,7 +97,7 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     """
     x = floating(input, "logit")
     x = x if eps is None else x.clamp(eps, 1 - eps)
-    return _core.log(x / (1 - x), out=out)
+    return _core._logit(x, out=out)
 
 
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -155,10 +155,13 @@ def nan_to_num(
     if not input.dtype.is_floating_point:
         return _core._into_out(input.clone(), out)
     limits = finfo(input.dtype)
-    x = _core.masked_fill(input, input.isnan(), 0.0 if nan is None else nan)
-    x = _core.masked_fill(x, input.isposinf(), limits.max if posinf is None else posinf)
-    x = _core.masked_fill(x, input.isneginf(), limits.min if neginf is None else neginf)
-    return _core._into_out(x, out)
+    return _core._nan_to_num(
+        input,
+        0.0 if nan is None else nan,
+        limits.max if posinf is None else posinf,
+        limits.min if neginf is None else neginf,
+        out=out,
+    )
 
 
 def isreal(input: Tensor) -> Tensor:

@@ -53,6 +53,8 @@ Block choose(TernaryOp op) {
       return ternary_block<TernaryOp::Addcmul, V>;
     case TernaryOp::Addcdiv:
       return ternary_block<TernaryOp::Addcdiv, V>;
+    case TernaryOp::NanToNum:
+      return ternary_block<TernaryOp::NanToNum, V>;
     default:
       return ternary_block<TernaryOp::Clamp, V>;
   }

@@ -294,6 +294,20 @@ struct UnaryLaw<UnaryOp::Threshold> {
   }
 };
 
+// x^2 / (2 a) within a of 0, |x| - a / 2 outside.
+template <>
+struct UnaryLaw<UnaryOp::SmoothL1> {
+  template <class V>
+  LAMINA_INLINE V value(V x, V a, V) {
+    const V half = constant<V>(0.5), distance = abs(x);
+    return select(distance < a, half * x * x / a, distance - half * a);
+  }
+  template <class V>
+  LAMINA_INLINE V gradient(V g, V x, V a, V) {
+    return select(a <= x, g, select(x <= -a, -g, g * (x / a)));
+  }
+};
+
 template <>
 struct UnaryLaw<UnaryOp::Clamp> {
   template <class V>

@@ -59,6 +59,18 @@ struct UnaryLaw<UnaryOp::Square> {
 };
 
 template <>
+struct UnaryLaw<UnaryOp::Cube> {
+  template <class V>
+  LAMINA_INLINE V value(V x, V, V) {
+    return x * x * x;
+  }
+  template <class V>
+  LAMINA_INLINE V gradient(V g, V x, V, V) {
+    return g * (constant<V>(3) * (x * x));
+  }
+};
+
+template <>
 struct UnaryLaw<UnaryOp::Sqrt> {
   template <class V>
   LAMINA_INLINE V value(V x, V, V) {

@@ -204,4 +204,12 @@ struct TernaryLaw<TernaryOp::Clamp> {
   }
 };
 
+template <>
+struct TernaryLaw<TernaryOp::NanToNum> {
+  template <class V>
+  LAMINA_INLINE V value(V x, V y, V z, V a) {
+    return select(isnan(x), a, select(x == infinity<V>(), y, select(x == -infinity<V>(), z, x)));
+  }
+};
+
 }  // namespace lamina::LAMINA_ISA

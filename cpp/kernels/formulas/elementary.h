@@ -90,6 +90,18 @@ struct UnaryLaw<UnaryOp::Log1p> {
 };
 
 template <>
+struct UnaryLaw<UnaryOp::Logit> {
+  template <class V>
+  LAMINA_INLINE V value(V x, V, V) {
+    return log(x / (constant<V>(1) - x));
+  }
+  template <class V>
+  LAMINA_INLINE V gradient(V g, V x, V, V) {
+    return g / (x * (constant<V>(1) - x));
+  }
+};
+
+template <>
 struct UnaryLaw<UnaryOp::Sin> {
   template <class V>
   LAMINA_INLINE V value(V x, V, V) {

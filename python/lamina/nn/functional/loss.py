@@ -159,10 +159,8 @@ def smooth_l1_loss(
     warn_if_broadcast(input, target)
     if beta < 0:
         raise _core.ShapeError(f"smooth_l1_loss: beta must not be negative, got {beta}")
-    distance = (input - target).abs()
-    if beta == 0:
-        return reduced(distance, reduction)
-    loss = lamina.where(distance < beta, distance.square() * (0.5 / beta), distance - 0.5 * beta)
+    distance = input - target
+    loss = distance.abs() if beta == 0 else _core._smooth_l1(distance, beta)
     return reduced(loss, reduction)
 
 
@@ -184,8 +182,7 @@ def huber_loss(
     warn_if_broadcast(input, target)
     if delta <= 0:
         raise _core.ShapeError(f"huber_loss: delta must be positive, got {delta}")
-    distance = (input - target).abs()
-    loss = lamina.where(distance < delta, distance.square() * 0.5, distance * delta - 0.5 * delta * delta)
+    loss = _core._smooth_l1(input - target, delta) * delta
     return _weighted(loss, weight, reduction)
 
 
