@@ -258,7 +258,8 @@ def test_device() -> None:
         with pytest.raises(ValueError, match="device"):
             lamina.device(wrong)
     assert not lamina.cuda.is_available() and not lamina.accelerator.is_available()
-    assert not hasattr(lamina.Tensor, "cuda")
+    with pytest.raises(RuntimeError, match="no device cuda"):
+        lamina.zeros(1).cuda()
 
 
 # ---- NumPy

@@ -110,6 +110,7 @@ EXTRAS: tuple[tuple[type, str, Any], ...] = (
 )
 # Names of the core that are not PyTorch's, or whose form there is another one, written in Python.
 HIDDEN = frozenset(
+    "interpolate pad_from_inside "
     "HookHandle Node set_size_type slice to vector_norm nll_loss cross_entropy linear gelu silu silu_ mish "
     "mish_ relu6 relu6_ softsign hardsigmoid hardsigmoid_ hardswish hardswish_ tanhshrink logsigmoid "
     "leaky_relu leaky_relu_ elu elu_ softplus hardtanh hardtanh_ threshold_ softshrink avg_pool2d "

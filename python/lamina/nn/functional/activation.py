@@ -266,7 +266,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 def _softmax_dim(name: str, ndim: int, stacklevel: int) -> int:
     warnings.warn(
         f"{name}: the implicit choice of a dimension is deprecated, name one with dim=...",
-        stacklevel=stacklevel,
+        stacklevel=stacklevel + 1,  # past the guard of arguments (lamina.argument)
     )
     return 0 if ndim in (0, 1, 3) else 1
 
