@@ -244,13 +244,6 @@ void check_dims(const char* op, const Tensor& x, size_t dims) {
                      x.shape());
 }
 
-// Before its tables are written: a result that would not fit into memory is refused at once.
-void check_room(const Tensor& x, const Dims& size) {
-  Shape shape = x.shape();
-  for (int i = 0; i < size.size(); ++i) shape[x.ndim() - size.size() + i] = size[i];
-  empty(shape, x.dtype());
-}
-
 }  // namespace
 
 Tensor interpolate(const Tensor& x, Interpolation mode, const Dims& size, const std::vector<double>& steps,
@@ -260,15 +253,12 @@ Tensor interpolate(const Tensor& x, Interpolation mode, const Dims& size, const 
   const bool picks = mode == Interpolation::Nearest || mode == Interpolation::NearestExact;
   if (!is_floating(x.dtype()) && !picks)
     fail<TypeError>("interpolate: expected a floating dtype, got ", name_of(x.dtype()));
-  for (int i = 0; i < size.size(); ++i) {
-    if (static_cast<size_t>(size.size()) != steps.size() || x.size(first + i) < 1 || size[i] < 0 ||
-        !(steps[i] >= 0) || !std::isfinite(steps[i]))
-      fail<ShapeError>("interpolate: cannot resize ", x.shape(), " to ", size);
-  }
-  check_room(x, size);
   Tables tables;
   for (int i = 0; i < size.size(); ++i) {
     const int64_t old = x.size(first + i);
+    if (static_cast<size_t>(size.size()) != steps.size() || old < 1 || size[i] < 0 || !(steps[i] >= 0) ||
+        !std::isfinite(steps[i]))
+      fail<ShapeError>("interpolate: cannot resize ", x.shape(), " to ", size);
     if (mode == Interpolation::Mean)
       tables.push_back(means(old, size[i]));
     else if (antialias && !picks)
@@ -285,7 +275,7 @@ Tensor interpolate(const Tensor& x, Interpolation mode, const Dims& size, const 
 Tensor pad_from_inside(const Tensor& x, Border mode, const Dims& before, const Dims& after) {
   check_dims("pad", x, static_cast<size_t>(before.size()));
   const int first = x.ndim() - before.size();
-  Dims sizes = before;
+  Tables tables;
   for (int d = 0; d < before.size(); ++d) {
     const int64_t size = x.size(first + d);
     const int64_t most = mode == Border::Reflect ? size - 1 : mode == Border::Circular ? size : INT64_MAX / 4;
@@ -294,13 +284,6 @@ Tensor pad_from_inside(const Tensor& x, Border mode, const Dims& before, const D
         (mode == Border::Circular && right <= left && size + before[d] + after[d] > 0))
       fail<ShapeError>("pad: cannot widen dimension ", first + d, " of ", x.shape(), " by ", before[d],
                        " and ", after[d]);
-    sizes[d] = size + before[d] + after[d];
-  }
-  check_room(x, sizes);
-  Tables tables;
-  for (int d = 0; d < before.size(); ++d) {
-    const int64_t size = x.size(first + d);
-    const int64_t left = std::max(int64_t(0), -before[d]), right = size - std::max(int64_t(0), -after[d]);
     Table table(size);
     for (int64_t i = -before[d]; i < size + after[d]; ++i) {
       table.tap(inside(mode, i, size, left, right), 1);

@@ -195,7 +195,8 @@ static void chain_strip(const Chain& p, const ChainPiece& piece, const End<float
         for (int64_t i = 0; i < places * p.width; i += p.width) store(of + i, law(load<Vec<float>>(of + i)));
       });
     }
-    turn_out(of, places, lanes, rest, channel, (image * c.c + channel) * plane + first * c.ow, plane, y);
+    turn_out(of, p.width, places, lanes, rest, channel, (image * c.c + channel) * plane + first * c.ow, plane,
+             y);
   }
 }
 

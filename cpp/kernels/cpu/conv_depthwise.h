@@ -86,32 +86,12 @@ LAMINA_INLINE Conv2d turned_back(const Conv2d& c) {
   return back;
 }
 
-// Planes (lanes, n) of which starts are `step` apart to (n, width) and back.
+// Planes (lanes, n) of which starts are `step` apart to (n, width); turn_out brings them back.
 template <class T>
 static void turn_in(const T* from, int64_t step, int lanes, int64_t n, T* to) {
   constexpr int width = Vec<T>::width;
   pack_turned(from, step, lanes, n, to, width, to + n * width);
 }
-template <class T>
-static void turn_out(const T* from, int64_t n, int lanes, const End<T>& end, int64_t channel, int64_t at,
-                     int64_t step, T* y) {
-  using V = Vec<T>;
-  constexpr int width = V::width, columns = kBlockColumns<V>;
-  for (int64_t i = 0; i < n; i += width) {
-    const int64_t m = min_of(width, n - i);
-    for (int lane = 0; lane < lanes; lane += columns) {
-      V column[columns];
-      load_columns(from + i * width + lane, width, column);
-      for (int j = 0; j < min_of(columns, lanes - lane); j++) {
-        const int64_t to = at + (lane + j) * step + i;
-        const V value = end_of(end, column[j], channel + lane + j, to, m);
-        m == width ? store(y + to, value) : put_n(y + to, value, m);
-      }
-    }
-  }
-  if (end.activation > Epilogue::Relu) activate(end.activation, y + at, step, lanes, n);
-}
-
 // `together` neighbours of a row of outputs; x at the first one's first tap, weights (tap, lane).
 template <class T, int together>
 LAMINA_INLINE void sum_windows(const Depthwise<T>& p, const T* x, Span ky, Span kx, const T* weights, T* y) {
@@ -216,7 +196,7 @@ static void depthwise(const Depthwise<T>& p, const T* x, const T* w, bool revers
         sum_windows<T, many.together>(p, row + p.across.at(ox, 0) * width, ky, kx, weights, to + ox * width);
       });
     }
-    turn_out(sums, (past - first) * c.ow, lanes, end, channel,
+    turn_out(sums, width, (past - first) * c.ow, lanes, end, channel,
              (image * c.c + channel) * out_plane + first * c.ow, out_plane, y);
   });
 }
@@ -242,7 +222,8 @@ static void depthwise_grad_input(const Depthwise<T>& p, const T* g, const T* w, 
                       turned + (oy * c.ow + ox) * width);
       }
     }
-    turn_out(spread, in_plane, lanes, End<T>{}, channel, (image * c.c + channel) * in_plane, in_plane, dx);
+    turn_out(spread, width, in_plane, lanes, End<T>{}, channel, (image * c.c + channel) * in_plane, in_plane,
+             dx);
   });
 }
 

@@ -40,4 +40,26 @@ static void finish_run(const End<T>& end, T* y, int64_t channel, int64_t at, int
   activate(end.activation, y + at, 0, 1, n);
 }
 
+// Sums (n, pitch) of which some lanes are channels, the first of them `channel`, to planes that start `step`
+// apart at y + at.
+template <class T>
+static void turn_out(const T* from, int64_t pitch, int64_t n, int lanes, const End<T>& end, int64_t channel,
+                     int64_t at, int64_t step, T* y) {
+  using V = Vec<T>;
+  constexpr int width = V::width, columns = kBlockColumns<V>;
+  for (int64_t i = 0; i < n; i += width) {
+    const int64_t m = min_of(width, n - i);
+    for (int lane = 0; lane < lanes; lane += columns) {
+      V column[columns];
+      load_columns(from + i * pitch + lane, pitch, column);
+      for (int j = 0; j < min_of(columns, lanes - lane); j++) {
+        const int64_t to = at + (lane + j) * step + i;
+        const V value = end_of(end, column[j], channel + lane + j, to, m);
+        m == width ? store(y + to, value) : put_n(y + to, value, m);
+      }
+    }
+  }
+  if (end.activation > Epilogue::Relu) activate(end.activation, y + at, step, lanes, n);
+}
+
 }  // namespace lamina::LAMINA_ISA

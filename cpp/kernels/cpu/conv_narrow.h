@@ -103,29 +103,6 @@ static void multiply_narrow(const Narrow& p, int64_t images, int64_t rows, const
   }
 }
 
-// Sums (place, output) of one image to its planes, a vector of outputs at a time.
-static void deliver_narrow(const Narrow& p, const float* sums, int64_t image, int64_t row, int64_t rows,
-                           int64_t first, int64_t outputs, const End<float>& end, float* y) {
-  using V = Vec<float>;
-  constexpr int step = kBlockColumns<V>;
-  const Conv2d& c = p.conv;
-  const int64_t plane = c.oh * c.ow, places = rows * c.ow;
-  const int64_t start = (image * c.oc + first) * plane + row * c.ow;
-  for (int64_t i = 0; i < places; i += V::width) {
-    const int64_t n = min_of(V::width, places - i);
-    for (int64_t o = 0; o < outputs; o += step) {
-      V column[step];
-      load_columns(sums + i * p.columns + o, p.columns, column);
-      for (int q = 0; q < step; q++) {
-        const int64_t at = start + (o + q) * plane + i;
-        put_n(y + at, end_of(end, column[q], first + o + q, at, n), n);
-      }
-    }
-  }
-  if (end.activation > Epilogue::Relu)
-    activate(end.activation, y + start, plane, static_cast<int>(outputs), places);
-}
-
 static void narrow(const Narrow& p, const float* x, const float* w, const End<float>& end, float* y,
                    void* memory) {
   const Conv2d& c = p.conv;
@@ -156,7 +133,8 @@ static void narrow(const Narrow& p, const float* x, const float* w, const End<fl
       multiply_narrow(p, images, rows, fields, weights + output * p.depth(), offsets,
                       outputs > Vec<float>::width ? 2 : 1, sums);
       for (int64_t i = 0; i < images; i++) {
-        deliver_narrow(p, sums + i * rows * c.ow * p.columns, first + i, row, rows, output, outputs, end, y);
+        turn_out(sums + i * rows * c.ow * p.columns, p.columns, rows * c.ow, static_cast<int>(outputs), end,
+                 output, ((first + i) * c.oc + output) * c.oh * c.ow + row * c.ow, c.oh * c.ow, y);
       }
     }
   };

@@ -18,7 +18,7 @@ from lamina.nn.functional.pooling import (
     max_pool2d,
 )
 from lamina.nn.functional.precision import integers_too
-from lamina.nn.functional.shape_args import in_own_name, sizes, steps
+from lamina.nn.functional.shape_args import check_room, in_own_name, sizes, steps
 
 Size = int | Sequence[int]
 
@@ -135,6 +135,7 @@ def _output_sizes(word: str, input: Tensor, output_size: Any) -> tuple[int, ...]
     found = [old if new is None else new for new, old in zip(wanted, input.shape[-3:], strict=True)]
     if min(found) < 0 or 0 in input.shape[-3:]:
         raise _core.ShapeError(f"{word}: cannot make {wanted} out of shape {tuple(input.shape)}")
+    check_room(word, (*input.shape[:-3], *found))
     return tuple(found)
 
 
